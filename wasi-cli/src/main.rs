@@ -1,0 +1,2 @@
+//! The `virstor` program.
+fn main() {}
