@@ -4,4 +4,8 @@
 
 extern crate alloc;
 
+pub mod format;
+pub mod geometry;
 pub mod io;
+pub mod locate;
+pub mod taste;
