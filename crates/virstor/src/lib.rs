@@ -4,8 +4,12 @@
 
 extern crate alloc;
 
+pub mod assemble;
 pub mod format;
 pub mod geometry;
 pub mod io;
+pub mod kernel;
 pub mod locate;
+pub mod map;
+pub mod plan;
 pub mod taste;

@@ -1,0 +1,368 @@
+//! The allocation map: read in pages, judged in one pass.
+//!
+//! The map lies at byte 0 of component 0, one entry per virtual chunk in virtual order. It can be large (2 GiB
+//! for 1 PiB in 4 MiB chunks), so nothing here ever holds all of it.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
+
+use crate::format::{ByteOrder, MAP_ENTRY_LEN, MapEntry};
+use crate::geometry::{ComponentIndex, VirtualChunk};
+use crate::io::{IoError, ReadAt};
+
+/// The longest map that is read: 2^32 entries, 32 GiB. A kernel would need that much memory to hold it. A
+/// hostile sparse file can claim more; what lies beyond counts as lost.
+pub const MAX_ENTRIES: u64 = 1 << 32;
+
+/// What entries may name on one component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ComponentBounds {
+    /// Chunks below this are never handed out.
+    pub reserved: u32,
+    /// Chunks from this one on do not exist.
+    pub chunk_count: u32,
+}
+
+/// What entries may name: one place per component, `None` where the component is missing.
+pub type Bounds = [Option<ComponentBounds>];
+
+/// What one pass over the map found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MapReport {
+    /// The byte order in which the entries make sense; little when neither does.
+    pub order: ByteOrder,
+    /// Entries with the allocated bit.
+    pub allocated: u64,
+    /// Of those, how many name each component: only valid entries, only components that are named.
+    pub used: BTreeMap<ComponentIndex, u64>,
+    /// Allocated entries that name a component or a chunk which cannot be.
+    pub bad: u64,
+    /// Entries that could not be read.
+    pub unreadable: u64,
+    /// The first error met while reading.
+    pub read_error: Option<IoError>,
+    /// What a little-endian kernel stumbles over.
+    pub first_invalid: Option<InvalidEntry>,
+}
+
+/// The first entry that a little-endian kernel refuses, allocated or not (`virstor_check_and_run`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidEntry {
+    /// Which entry.
+    pub at: VirtualChunk,
+    /// What it says.
+    pub entry: MapEntry,
+    /// Valid allocated entries before it, by component: what the kernel has counted when it gives up.
+    pub used_before: BTreeMap<ComponentIndex, u64>,
+}
+
+/// Bytes read at once by [`scan`].
+const SCAN_BLOCK: usize = 1 << 20;
+
+/// When a block cannot be read it is tried again in pieces of this length, so that a bad sector costs 512
+/// entries, not 131,072.
+const PIECE: usize = 4096;
+
+/// Reads the first `entries` entries of the map on `disk` and judges each by `bounds`. `progress` hears how
+/// many bytes of how many are done and may stop the pass; what was seen until then is reported.
+///
+/// # Panics
+///
+/// When the disk is shorter than the map: clip `entries` first.
+pub fn scan(
+    disk: &(impl ReadAt + ?Sized),
+    entries: u64,
+    bounds: &Bounds,
+    progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+) -> MapReport {
+    let len = entries * MAP_ENTRY_LEN as u64;
+    assert!(len <= disk.size(), "the caller clips the map to its disk");
+    let mut scan = Scan::new(bounds);
+    let mut block = vec![0; usize::try_from(len).map_or(SCAN_BLOCK, |len| len.min(SCAN_BLOCK))];
+    let mut offset = 0;
+    while offset < len && progress(offset, len).is_continue() {
+        let bytes = usize::try_from(len - offset).map_or(SCAN_BLOCK, |rest| rest.min(SCAN_BLOCK));
+        let block = &mut block[..bytes];
+        if let Err(error) = disk.read_at(offset, block) {
+            scan.read_error.get_or_insert(error);
+            for (index, piece) in block.chunks_mut(PIECE).enumerate() {
+                match disk.read_at(offset + (index * PIECE) as u64, piece) {
+                    Ok(()) => scan.feed(piece),
+                    Err(_) => scan.skip(piece.len()),
+                }
+            }
+        } else {
+            scan.feed(block);
+        }
+        offset += bytes as u64;
+    }
+    scan.finish()
+}
+
+/// One pass in progress: both byte orders are judged at once, because which one it is shows only at the end.
+struct Scan<'a> {
+    bounds: &'a Bounds,
+    position: u64,
+    little: Tally,
+    big: Tally,
+    unreadable: u64,
+    read_error: Option<IoError>,
+    first_invalid: Option<InvalidEntry>,
+    /// An all-zero entry names chunk 0 of component 0, and the kernel bounds-checks it like any other.
+    zero_is_valid: bool,
+}
+
+impl<'a> Scan<'a> {
+    fn new(bounds: &'a Bounds) -> Self {
+        let zero = MapEntry::decode([0; MAP_ENTRY_LEN], ByteOrder::Little);
+        Self {
+            bounds,
+            position: 0,
+            little: Tally::new(bounds.len()),
+            big: Tally::new(bounds.len()),
+            unreadable: 0,
+            read_error: None,
+            first_invalid: None,
+            zero_is_valid: is_valid(zero, bounds),
+        }
+    }
+
+    fn skip(&mut self, bytes: usize) {
+        let entries = (bytes / MAP_ENTRY_LEN) as u64;
+        self.unreadable += entries;
+        self.position += entries;
+    }
+
+    fn feed(&mut self, bytes: &[u8]) {
+        for piece in bytes.chunks(PIECE) {
+            if is_zero(piece) {
+                self.zeros();
+                self.position += (piece.len() / MAP_ENTRY_LEN) as u64;
+            } else {
+                for entry in piece.as_chunks::<MAP_ENTRY_LEN>().0 {
+                    self.entry(*entry);
+                    self.position += 1;
+                }
+            }
+        }
+    }
+
+    fn zeros(&mut self) {
+        if !self.zero_is_valid && self.first_invalid.is_none() {
+            self.remember_invalid(MapEntry::decode([0; MAP_ENTRY_LEN], ByteOrder::Little));
+        }
+    }
+
+    fn entry(&mut self, bytes: [u8; MAP_ENTRY_LEN]) {
+        if bytes == [0; MAP_ENTRY_LEN] {
+            return self.zeros();
+        }
+        let little = MapEntry::decode(bytes, ByteOrder::Little);
+        let valid = is_valid(little, self.bounds);
+        if !valid && self.first_invalid.is_none() {
+            self.remember_invalid(little);
+        }
+        if little.is_allocated() {
+            self.little.count(little, valid, self.bounds);
+        }
+        let big = MapEntry::decode(bytes, ByteOrder::Big);
+        if big.is_allocated() {
+            self.big.count(big, is_valid(big, self.bounds), self.bounds);
+        }
+    }
+
+    fn remember_invalid(&mut self, entry: MapEntry) {
+        let at = VirtualChunk(self.position);
+        self.first_invalid = Some(InvalidEntry { at, entry, used_before: self.little.used() });
+    }
+
+    fn finish(self) -> MapReport {
+        let big_endian = self.big.plausible > self.little.plausible;
+        let (order, tally) =
+            if big_endian { (ByteOrder::Big, self.big) } else { (ByteOrder::Little, self.little) };
+        MapReport {
+            order,
+            allocated: tally.allocated,
+            used: tally.used(),
+            bad: tally.bad,
+            unreadable: self.unreadable,
+            read_error: self.read_error,
+            first_invalid: self.first_invalid,
+        }
+    }
+}
+
+/// The allocated entries of a map, counted in one byte order.
+struct Tally {
+    allocated: u64,
+    bad: u64,
+    /// Entries that no other byte order could have made: flags exactly 1, in range, not in the reserve.
+    plausible: u64,
+    used: Vec<u64>,
+}
+
+impl Tally {
+    fn new(components: usize) -> Self {
+        Self { allocated: 0, bad: 0, plausible: 0, used: vec![0; components] }
+    }
+
+    fn count(&mut self, entry: MapEntry, valid: bool, bounds: &Bounds) {
+        self.allocated += 1;
+        if !valid {
+            self.bad += 1;
+            return;
+        }
+        let component = entry.component.as_usize();
+        self.used[component] += 1;
+        let reserved = bounds[component].map_or(0, |bounds| bounds.reserved);
+        if entry.flags == MapEntry::ALLOCATED && entry.chunk.0 >= reserved {
+            self.plausible += 1;
+        }
+    }
+
+    fn used(&self) -> BTreeMap<ComponentIndex, u64> {
+        let named = (0..=u16::MAX).map(ComponentIndex).zip(self.used.iter().copied());
+        named.filter(|(_, used)| *used > 0).collect()
+    }
+}
+
+/// Whether `entry` names a component and a chunk that exist. Of a missing component any chunk may exist.
+#[must_use]
+pub fn is_valid(entry: MapEntry, bounds: &Bounds) -> bool {
+    match bounds.get(entry.component.as_usize()) {
+        None => false,
+        Some(None) => true,
+        Some(Some(bounds)) => entry.chunk.0 < bounds.chunk_count,
+    }
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<64>();
+    let ored = |word: &[u8; 64]| word.iter().fold(0, |all, byte| all | byte) == 0;
+    words.iter().all(ored) && rest.iter().all(|byte| *byte == 0)
+}
+
+/// Bytes of a page: what a random lookup reads.
+const PAGE: u64 = 64 << 10;
+
+/// Entries of a page.
+const PAGE_ENTRIES: u64 = PAGE / MAP_ENTRY_LEN as u64;
+
+/// The map as it is looked up: pages of 64 KiB, at most a given number of them in memory.
+#[derive(Debug)]
+pub struct MapPages<D> {
+    disk: D,
+    entries: u64,
+    order: ByteOrder,
+    pages: BTreeMap<u64, Page>,
+    capacity: usize,
+    clock: u64,
+}
+
+#[derive(Debug)]
+struct Page {
+    bytes: Box<[u8]>,
+    /// Bit n: the n-th piece of 4 KiB could not be read.
+    unreadable: u16,
+    last_use: u64,
+}
+
+/// A stretch of the map whose entries are alike, as far as one page tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Run {
+    /// This many all-zero entries: holes.
+    Zero(u64),
+    /// One entry that is not zero.
+    Entry(MapEntry),
+    /// This many entries that cannot be read.
+    Unreadable(u64),
+}
+
+impl<D: ReadAt> MapPages<D> {
+    /// The first `entries` entries on `disk`, which is component 0, keeping at most `memory` bytes of them
+    /// (and at least one page).
+    ///
+    /// # Panics
+    ///
+    /// When the disk is shorter than the map.
+    pub fn new(disk: D, entries: u64, order: ByteOrder, memory: u64) -> Self {
+        assert!(entries <= disk.size() / MAP_ENTRY_LEN as u64, "the caller clips the map to its disk");
+        let capacity = usize::try_from((memory / PAGE).max(1)).unwrap_or(usize::MAX);
+        Self { disk, entries, order, pages: BTreeMap::new(), capacity, clock: 0 }
+    }
+
+    /// How many entries there are to read.
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// The entries from `chunk` on that are alike, at least one, at most to the end of the page.
+    ///
+    /// # Panics
+    ///
+    /// When `chunk` is not in the map.
+    pub fn run(&mut self, chunk: VirtualChunk) -> Run {
+        assert!(chunk.0 < self.entries, "the chunk is in the map");
+        let order = self.order;
+        let (number, within) = (chunk.0 / PAGE_ENTRIES, chunk.0 % PAGE_ENTRIES);
+        let page = self.page(number);
+        let start = usize::try_from(within).expect("less than a page") * MAP_ENTRY_LEN;
+        let piece_end = (start / PIECE + 1) * PIECE;
+        if page.unreadable >> (start / PIECE) & 1 == 1 {
+            let end = piece_end.min(page.bytes.len());
+            return Run::Unreadable(((end - start) / MAP_ENTRY_LEN) as u64);
+        }
+        let entries = page.bytes[start..].as_chunks::<MAP_ENTRY_LEN>().0;
+        if entries[0] != [0; MAP_ENTRY_LEN] {
+            return Run::Entry(MapEntry::decode(entries[0], order));
+        }
+        // An unreadable piece holds zeros, so the run must not reach into one.
+        let readable = match page.unreadable {
+            0 => entries,
+            _ => &entries[..(piece_end.min(page.bytes.len()) - start) / MAP_ENTRY_LEN],
+        };
+        Run::Zero(leading_zeros(readable) as u64)
+    }
+
+    fn page(&mut self, number: u64) -> &Page {
+        self.clock += 1;
+        if !self.pages.contains_key(&number) {
+            if self.pages.len() >= self.capacity {
+                let oldest =
+                    self.pages.iter().min_by_key(|(_, page)| page.last_use).map(|(number, _)| *number);
+                self.pages.remove(&oldest.expect("a full cache has a page"));
+            }
+            let page = self.load(number);
+            self.pages.insert(number, page);
+        }
+        let page = self.pages.get_mut(&number).expect("it was put there just now");
+        page.last_use = self.clock;
+        page
+    }
+
+    fn load(&self, number: u64) -> Page {
+        let offset = number * PAGE;
+        let len = (self.entries * MAP_ENTRY_LEN as u64 - offset).min(PAGE);
+        let mut bytes = vec![0; usize::try_from(len).expect("at most a page")].into_boxed_slice();
+        let mut unreadable = 0;
+        if self.disk.read_at(offset, &mut bytes).is_err() {
+            for (index, piece) in bytes.chunks_mut(PIECE).enumerate() {
+                if self.disk.read_at(offset + (index * PIECE) as u64, piece).is_err() {
+                    unreadable |= 1 << index;
+                    piece.fill(0);
+                }
+            }
+        }
+        Page { bytes, unreadable, last_use: self.clock }
+    }
+}
+
+fn leading_zeros(entries: &[[u8; MAP_ENTRY_LEN]]) -> usize {
+    let groups = entries.as_chunks::<64>().0;
+    let zero_groups = groups.iter().take_while(|group| is_zero(group.as_flattened())).count();
+    let rest = &entries[zero_groups * 64..];
+    zero_groups * 64 + rest.iter().take_while(|entry| **entry == [0; MAP_ENTRY_LEN]).count()
+}

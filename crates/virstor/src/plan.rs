@@ -1,0 +1,251 @@
+//! Read plans: which bytes of the volume lie where.
+//!
+//! A range of the virtual device becomes [`Segment`]s in virtual order, merged where they go on without a
+//! gap. Nothing but the map is read to make them.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::assemble::Volume;
+use crate::format::{ByteOrder, MapEntry};
+use crate::geometry::ComponentIndex;
+use crate::io::{IoError, ReadAt};
+use crate::map::{Bounds, ComponentBounds, MapPages, Run, is_valid};
+
+/// A stretch of the virtual device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// Its first byte on the virtual device.
+    pub start: u64,
+    /// Its length in bytes; never zero.
+    pub len: u64,
+    /// Where its bytes are.
+    pub place: SegmentPlace,
+}
+
+/// Where the bytes of a segment are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SegmentPlace {
+    /// Nowhere: never written, reads as zeros.
+    Hole,
+    /// On a component, from `offset` (bytes) on.
+    Data {
+        /// Which component.
+        component: ComponentIndex,
+        /// Where on it, in bytes.
+        offset: u64,
+    },
+    /// They were somewhere, and are not to be had.
+    Lost(Lost),
+}
+
+/// Why bytes are lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lost {
+    /// They lie on a component that is not there.
+    MissingComponent(ComponentIndex),
+    /// Their map entry names a component or a chunk that cannot be.
+    BadEntry,
+    /// Their map entry could not be read, or there is no map: component 0 is missing or too short.
+    NoMap,
+    /// Their chunk reaches past the end of its component.
+    PastEnd(ComponentIndex),
+}
+
+impl Segment {
+    /// First byte behind it.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.start + self.len
+    }
+
+    /// Whether `next`, which follows it on the device, also follows it where the bytes are.
+    fn goes_on_in(&self, next: &Self) -> bool {
+        match (self.place, next.place) {
+            (
+                SegmentPlace::Data { component, offset },
+                SegmentPlace::Data { component: next_component, offset: next_offset },
+            ) => component == next_component && offset + self.len == next_offset,
+            (here, there) => here == there,
+        }
+    }
+}
+
+/// A volume that can be read: its geometry, the disks of its components, its map.
+#[derive(Debug)]
+pub struct VolumeReader<D> {
+    volume: Volume,
+    bounds: Vec<Option<ComponentBounds>>,
+    disks: BTreeMap<ComponentIndex, D>,
+    map: Option<MapPages<D>>,
+}
+
+impl<D: ReadAt + Clone> VolumeReader<D> {
+    /// `disks` holds one disk per component of `volume`, of the length the volume knows. At most
+    /// `map_memory` bytes of the map are kept.
+    pub fn new(
+        volume: Volume,
+        disks: BTreeMap<ComponentIndex, D>,
+        order: ByteOrder,
+        map_memory: u64,
+    ) -> Self {
+        let map = disks
+            .get(&ComponentIndex(0))
+            .map(|disk| MapPages::new(disk.clone(), volume.map_entries(), order, map_memory));
+        Self { bounds: volume.bounds(), volume, disks, map }
+    }
+}
+
+impl<D: ReadAt> VolumeReader<D> {
+    /// The volume that is read.
+    pub fn volume(&self) -> &Volume {
+        &self.volume
+    }
+
+    /// The disk of a component that is there.
+    pub fn disk(&self, component: ComponentIndex) -> Option<&D> {
+        self.disks.get(&component)
+    }
+
+    /// The segments of `range` (bytes of the virtual device), in order and without gaps.
+    ///
+    /// # Panics
+    ///
+    /// When the range is not within the volume.
+    pub fn segments(&mut self, range: Range<u64>) -> Segments<'_, D> {
+        assert!(range.start <= range.end);
+        assert!(range.end <= self.volume.size());
+        Segments {
+            volume: &self.volume,
+            bounds: &self.bounds,
+            map: self.map.as_mut(),
+            next: range.start,
+            end: range.end,
+            pending: None,
+        }
+    }
+
+    /// Fills `buf` with the volume's bytes from `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Lost`] when one of the bytes is lost, [`ReadError::Io`] when a component cannot be read.
+    ///
+    /// # Panics
+    ///
+    /// When the range is not within the volume.
+    pub fn read(&mut self, offset: u64, buf: &mut [u8]) -> Result<(), ReadError> {
+        let segments: Vec<Segment> = self.segments(offset..offset + buf.len() as u64).collect();
+        for segment in segments {
+            let start = usize::try_from(segment.start - offset).expect("within the buffer");
+            let len = usize::try_from(segment.len).expect("within the buffer");
+            self.read_segment(&segment, &mut buf[start..start + len])?;
+        }
+        Ok(())
+    }
+
+    /// Fills `buf` with the first bytes of `segment`.
+    ///
+    /// # Errors
+    ///
+    /// As [`VolumeReader::read`].
+    pub fn read_segment(&self, segment: &Segment, buf: &mut [u8]) -> Result<(), ReadError> {
+        match segment.place {
+            SegmentPlace::Hole => buf.fill(0),
+            SegmentPlace::Data { component, offset } => {
+                let disk = self.disks.get(&component).expect("a segment names a component that is there");
+                disk.read_at(offset, buf).map_err(|error| ReadError::Io { component, error })?;
+            }
+            SegmentPlace::Lost(why) => return Err(ReadError::Lost { start: segment.start, why }),
+        }
+        Ok(())
+    }
+}
+
+/// Why a part of the volume cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadError {
+    /// It is lost.
+    Lost {
+        /// The first lost byte of the virtual device.
+        start: u64,
+        /// Why.
+        why: Lost,
+    },
+    /// The component's disk failed.
+    Io {
+        /// Which component.
+        component: ComponentIndex,
+        /// Where on it, and what the driver said.
+        error: IoError,
+    },
+}
+
+/// The segments of a range: see [`VolumeReader::segments`].
+#[derive(Debug)]
+pub struct Segments<'a, D> {
+    volume: &'a Volume,
+    bounds: &'a Bounds,
+    map: Option<&'a mut MapPages<D>>,
+    next: u64,
+    end: u64,
+    pending: Option<Segment>,
+}
+
+impl<D: ReadAt> Iterator for Segments<'_, D> {
+    type Item = Segment;
+
+    fn next(&mut self) -> Option<Segment> {
+        while self.next < self.end {
+            let piece = self.piece();
+            self.next = piece.end();
+            match &mut self.pending {
+                Some(pending) if pending.goes_on_in(&piece) => pending.len += piece.len,
+                pending => {
+                    if let Some(done) = pending.replace(piece) {
+                        return Some(done);
+                    }
+                }
+            }
+        }
+        self.pending.take()
+    }
+}
+
+impl<D: ReadAt> Segments<'_, D> {
+    /// The longest stretch from `next` on that one look into the map gives.
+    fn piece(&mut self) -> Segment {
+        let chunk_size = self.volume.chunk_size.bytes();
+        let (chunk, within) = self.volume.chunk_size.split(self.next);
+        let rest = self.end - self.next;
+        let map = self.map.as_mut().filter(|map| chunk.0 < map.entries());
+        let run = map.map_or(Run::Unreadable(u64::MAX), |map| map.run(chunk));
+        let (chunks, place) = match run {
+            Run::Zero(chunks) => (chunks, SegmentPlace::Hole),
+            Run::Unreadable(chunks) => (chunks, SegmentPlace::Lost(Lost::NoMap)),
+            Run::Entry(entry) if !entry.is_allocated() => (1, SegmentPlace::Hole),
+            Run::Entry(entry) => return self.within_chunk(entry, within, rest.min(chunk_size - within)),
+        };
+        let len = chunks.saturating_mul(chunk_size).saturating_sub(within).min(rest);
+        Segment { start: self.next, len, place }
+    }
+
+    /// `len` bytes of an allocated chunk, from byte `within` of it on, as far as they share a place.
+    fn within_chunk(&self, entry: MapEntry, within: u64, len: u64) -> Segment {
+        let start = self.next;
+        let lost = |why, len| Segment { start, len, place: SegmentPlace::Lost(why) };
+        if !is_valid(entry, self.bounds) {
+            return lost(Lost::BadEntry, len);
+        }
+        let Some(component) = self.volume.components.get(&entry.component) else {
+            return lost(Lost::MissingComponent(entry.component), len);
+        };
+        let offset = self.volume.chunk_size.offset_of(entry.chunk) + within;
+        let there = component.len.saturating_sub(offset).min(len);
+        if there == 0 {
+            return lost(Lost::PastEnd(entry.component), len);
+        }
+        Segment { start, len: there, place: SegmentPlace::Data { component: entry.component, offset } }
+    }
+}
