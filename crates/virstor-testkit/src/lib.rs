@@ -1,0 +1,44 @@
+//! What tests of the engine and of the programs stand on. Nothing here is shipped.
+//!
+//! ```text
+//!  disks       SparseDisk, Counting, Failing      memory that behaves like a disk, or misbehaves on request
+//!  fixtures    golden, vectors, pattern           what FreeBSD's own code did, and the bytes it wrote
+//!  specimens   Record, MapEntry, SetBuilder       sets of any shape, encoded independently of the engine
+//!  chance      SplitMix64                         the same numbers for the same seed, everywhere
+//! ```
+//!
+//! The kit takes the engine's [`virstor::io`] traits and nothing else from it: a format error in the engine
+//! must not be repeated here, or no test would see it. Loaders panic, with the file's name, when a fixture
+//! is absent or damaged: a test cannot go on without it.
+
+use std::path::{Path, PathBuf};
+
+mod counting;
+mod digest;
+mod failing;
+pub mod golden;
+mod map_entry;
+mod pattern;
+mod random;
+mod record;
+mod set_builder;
+mod size;
+mod sparse_disk;
+pub mod vectors;
+
+pub use counting::Counting;
+pub use digest::sha256_hex;
+pub use failing::Failing;
+pub use golden::GoldenSet;
+pub use map_entry::{ByteOrder, MapEntry};
+pub use pattern::pattern;
+pub use random::{SplitMix64, for_each_seed};
+pub use record::Record;
+pub use set_builder::SetBuilder;
+pub use size::{Size, parse_size};
+pub use sparse_disk::SparseDisk;
+
+/// The repository's folder of fixtures.
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests")
+}
