@@ -1,7 +1,7 @@
 //! What runs the wasm program: wasmtime where there is one, else Node.
 
 use crate::build::Program;
-use crate::process::{cargo_with_bar, output_of, run, which};
+use crate::process::{cargo, output_of, run, which};
 use crate::workspace::{Workspace, cache, root};
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
@@ -104,7 +104,7 @@ pub(crate) fn wasmtime() -> Result<Option<PathBuf>> {
 
 /// The command that installs wasmtime where [`wasmtime`] finds it.
 pub(crate) fn install_wasmtime_command() -> Result<Command> {
-    let mut command = cargo_with_bar(["install", "wasmtime-cli", "--version", WASMTIME_VERSION, "--locked"]);
+    let mut command = cargo(["install", "wasmtime-cli", "--version", WASMTIME_VERSION, "--locked"]);
     command.args(["--no-default-features", "--features", WASMTIME_FEATURES]);
     command.arg("--root").arg(wasmtime_folder()?);
     Ok(command)

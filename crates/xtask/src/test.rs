@@ -99,7 +99,7 @@ fn ensure_tools(missing: &mut Vec<Missing>) {
     missing.extend(tools::missing().into_iter().map(|tool| Missing {
         name: tool.name.into(),
         purpose: tool.purpose.into(),
-        remedy: format!("`sudo apt-get install {}`", tool.package),
+        remedy: format!("`sudo apt-get install {}` on Debian", tool.package),
     }));
 }
 
