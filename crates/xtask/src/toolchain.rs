@@ -2,6 +2,7 @@
 
 use crate::process::{cargo, output_of, run, succeeds, which};
 use anyhow::{Result, bail};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::Command;
 
@@ -32,5 +33,9 @@ fn ensure<'a>(kind: &str, missing: impl Iterator<Item = &'a str>) -> Result<()> 
     if which("rustup").is_none() {
         bail!("this Rust lacks {}; with rustup: rustup {kind} add {0}", missing.join(" "));
     }
-    run(Command::new("rustup").args([kind, "add"]).args(missing))
+    let mut command = Command::new("rustup");
+    if !std::io::stderr().is_terminal() {
+        command.arg("--quiet");
+    }
+    run(command.args([kind, "add"]).args(missing))
 }
