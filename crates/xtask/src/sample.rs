@@ -30,7 +30,7 @@ pub(crate) fn unpack_into(folder: &Path) -> Result<Vec<String>> {
 /// Compares an exported image with the SHA-256 that the volume had on FreeBSD; gives the digest.
 pub(crate) fn verify(image: &Path) -> Result<String> {
     let expected = expected_sha256()?;
-    let found = sha256(image).with_context(|| format!("cannot read {}", image.display()))?;
+    let found = open(image).and_then(sha256).with_context(|| format!("cannot read {}", image.display()))?;
     if found != expected {
         bail!("{} has SHA-256 {found}, and the volume had {expected}", image.display());
     }
@@ -54,17 +54,32 @@ fn expected_sha256() -> Result<String> {
     digest.map(str::to_owned).with_context(|| format!("{} has no device_sha256", path.display()))
 }
 
-fn sha256(path: &Path) -> io::Result<String> {
-    let mut file = BufReader::with_capacity(1 << 20, File::open(path)?);
+fn open(path: &Path) -> io::Result<impl BufRead> {
+    Ok(BufReader::with_capacity(1 << 20, File::open(path)?))
+}
+
+fn sha256(mut content: impl BufRead) -> io::Result<String> {
     let mut hasher = Sha256::new();
     loop {
-        let block = file.fill_buf()?;
+        let block = content.fill_buf()?;
         if block.is_empty() {
             break;
         }
         hasher.update(block);
         let length = block.len();
-        file.consume(length);
+        content.consume(length);
     }
     Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of FIPS 180-2, appendix B.1, in blocks of two bytes.
+    #[test]
+    fn the_digest_is_that_of_all_blocks() {
+        let digest = sha256(BufReader::with_capacity(2, &b"abc"[..])).unwrap();
+        assert_eq!(digest, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
 }

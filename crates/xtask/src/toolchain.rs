@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// The core in a browser, the program as a preview1 module, the program as a component.
-pub(crate) const WASM_TARGETS: [&str; 3] = ["wasm32-unknown-unknown", "wasm32-wasip1", "wasm32-wasip2"];
+const WASM_TARGETS: [&str; 3] = ["wasm32-unknown-unknown", "wasm32-wasip1", "wasm32-wasip2"];
 
 /// Installs the wasm targets that are missing.
 pub(crate) fn ensure_targets() -> Result<()> {
