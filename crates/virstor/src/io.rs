@@ -102,6 +102,16 @@ impl<D: ReadAt> Window<D> {
         let end = start.checked_add(len)?;
         (end <= disk.size()).then_some(Self { disk, start, len })
     }
+
+    /// The disk it is a part of.
+    pub fn disk(&self) -> &D {
+        &self.disk
+    }
+
+    /// Its first byte on that disk.
+    pub fn start(&self) -> u64 {
+        self.start
+    }
 }
 
 impl<D: ReadAt> ReadAt for Window<D> {
