@@ -81,16 +81,10 @@ impl Transmission {
 
     /// Takes one message, or a part of a payload, from the front of `input`.
     pub(crate) fn receive(&mut self, refuse_all: bool, input: &mut &[u8], out: &mut Vec<u8>) -> Outcome {
-        match &mut self.receiving {
-            Receiving::Header => return self.header(refuse_all, input, out),
-            Receiving::Payload(write) => write.take(input),
-            Receiving::Skip { left, .. } => {
-                let count = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
-                *left -= count as u64;
-                *input = &input[count..];
-            }
+        match self.receiving {
+            Receiving::Header => self.header(refuse_all, input, out),
+            Receiving::Payload(_) | Receiving::Skip { .. } => self.payload(input, out),
         }
-        self.end_of_payload(out)
     }
 
     fn header(&mut self, refuse_all: bool, input: &mut &[u8], out: &mut Vec<u8>) -> Outcome {
@@ -118,27 +112,34 @@ impl Transmission {
             Err(refusal) => {
                 *input = rest;
                 self.receiving = Receiving::Skip { left: header.payload, to, refusal };
-                self.end_of_payload(out)
+                self.payload(input, out)
             }
             Ok(judged) => {
                 let limits = self.terms.limits;
                 let permit = self.in_flight.admit(judged.bytes(), limits.max_requests, limits.max_bytes);
                 let Some(permit) = permit else { return Outcome::Busy };
                 *input = after;
-                self.accept(&header, judged, Ticket { to, _permit: permit }, out)
+                self.accept(&header, judged, Ticket { to, _permit: permit }, input, out)
             }
         }
     }
 
     /// Makes a request of what was found to be in order. What asks for no bytes is done at once.
-    fn accept(&mut self, header: &Header, judged: Judged, ticket: Ticket, out: &mut Vec<u8>) -> Outcome {
+    fn accept(
+        &mut self,
+        header: &Header,
+        judged: Judged,
+        ticket: Ticket,
+        input: &mut &[u8],
+        out: &mut Vec<u8>,
+    ) -> Outcome {
         let Header { offset, len, .. } = *header;
         let fua = header.has(flag::FUA);
         let request = match judged {
             Judged::Write { len } => {
                 let data = Vec::new();
                 self.receiving = Receiving::Payload(Write { offset, fua, data, left: len, ticket });
-                return self.end_of_payload(out);
+                return self.payload(input, out);
             }
             Judged::Read { len: 0 } => {
                 let empty = ReadTicket { ticket, len: 0, unfragmented: false };
@@ -169,24 +170,35 @@ impl Transmission {
         Outcome::Request(request)
     }
 
-    /// Asks for more of a payload, or deals with it when all of it is there.
-    fn end_of_payload(&mut self, out: &mut Vec<u8>) -> Outcome {
+    /// Takes what there is of a payload from the front of `input`, and deals with it when that was all.
+    fn payload(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Outcome {
         match mem::replace(&mut self.receiving, Receiving::Header) {
-            Receiving::Payload(Write { offset, fua, data, left: 0, ticket }) => {
+            Receiving::Payload(mut write) => {
+                write.take(input);
+                if write.left > 0 {
+                    self.receiving = Receiving::Payload(write);
+                    return Outcome::NeedInput;
+                }
+                let Write { offset, fua, data, ticket, .. } = write;
                 if data.is_empty() {
                     ticket.done(out);
                     return Outcome::Handled;
                 }
                 Outcome::Request(Request::Write { offset, data, fua, ticket })
             }
-            Receiving::Skip { left: 0, to, refusal: (errno, message) } => {
+            Receiving::Skip { left, to, refusal } => {
+                let count = usize::try_from(left).map_or(input.len(), |left| left.min(input.len()));
+                *input = &input[count..];
+                let left = left - count as u64;
+                if left > 0 {
+                    self.receiving = Receiving::Skip { left, to, refusal };
+                    return Outcome::NeedInput;
+                }
+                let (errno, message) = refusal;
                 to.error(out, errno, message, None);
                 Outcome::Handled
             }
-            unfinished => {
-                self.receiving = unfinished;
-                Outcome::NeedInput
-            }
+            Receiving::Header => Outcome::Handled,
         }
     }
 }
