@@ -130,12 +130,10 @@ impl Terms {
     }
 
     fn judge_ability(&self, header: &Header) -> Result<(), Refusal> {
-        let unframed = self.style == ReplyStyle::Extended && !header.has(command_flag::PAYLOAD_LEN);
         match header.kind {
             command::WRITE | command::TRIM | command::WRITE_ZEROES if self.has(flag::READ_ONLY) => {
                 Err((Errno::EPERM, "the export is read-only"))
             }
-            command::WRITE if unframed => Err((Errno::EINVAL, "a write must announce its payload")),
             command::FLUSH if !self.has(flag::SEND_FLUSH) => Err((Errno::EINVAL, "flush was not offered")),
             command::TRIM if !self.has(flag::SEND_TRIM) => Err((Errno::EINVAL, "trim was not offered")),
             command::WRITE_ZEROES if !self.has(flag::SEND_WRITE_ZEROES) => {

@@ -269,9 +269,10 @@ impl Header {
         if magic.get() != wire::EXTENDED_REQUEST_MAGIC {
             return Err(magic.get());
         }
-        let (flags, len) = (flags.get(), len.get());
-        let payload = if flags & flag::PAYLOAD_LEN != 0 { len } else { 0 };
-        Ok(Self { flags, kind: kind.get(), cookie: cookie.get(), offset: offset.get(), len, payload })
+        let (flags, kind, len) = (flags.get(), kind.get(), len.get());
+        // A write must have the flag, but the client in qemu (10.0 was seen) forgets it, and sends the payload.
+        let payload = if flags & flag::PAYLOAD_LEN != 0 || kind == command::WRITE { len } else { 0 };
+        Ok(Self { flags, kind, cookie: cookie.get(), offset: offset.get(), len, payload })
     }
 
     pub(crate) fn has(&self, flag: u16) -> bool {
