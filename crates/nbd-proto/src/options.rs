@@ -9,6 +9,9 @@ use crate::reply::ReplyStyle;
 use crate::server::{BlockSizes, Server};
 use crate::wire::{self, MAX_STRING, info, option, option_reply};
 
+/// The largest payload in bytes that clients may count on where they are told nothing ("Size constraints").
+const ASSUMED_MAX_PAYLOAD: u32 = 1 << 25;
+
 /// Data of an option that contradict themselves; says how, for the client.
 pub(crate) struct Malformed(pub(crate) &'static str);
 
@@ -65,9 +68,11 @@ impl Handshake {
         if request.wants(info::DESCRIPTION) && !export.description.is_empty() {
             inform(&[&info::DESCRIPTION.to_be_bytes(), export.description.as_bytes()]);
         }
-        // A client that does not ask should hear of constraints that it cannot guess.
-        if request.wants(info::BLOCK_SIZE) || export.blocks != BlockSizes::default() {
-            inform(&[block_size(export.blocks, server.limits().max_payload).as_bytes()]);
+        let max_payload = server.limits().max_payload;
+        let guessable = export.blocks == BlockSizes::default() && max_payload >= ASSUMED_MAX_PAYLOAD;
+        // Even a client that does not ask should hear of constraints that it cannot guess.
+        if request.wants(info::BLOCK_SIZE) || !guessable {
+            inform(&[block_size(export.blocks, max_payload).as_bytes()]);
         }
         answer(out, kind, option_reply::ACK, &[]);
         Ok(Some(index))

@@ -307,3 +307,25 @@ impl<'a> Filter<'a> {
         Some(Self { len: len.get(), contexts: <[U32]>::ref_from_bytes(contexts).ok()? })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::Limits;
+
+    #[test]
+    fn the_room_for_a_write_grows_with_what_has_come_and_not_beyond_its_length() {
+        let len = 1 << 20;
+        let Limits { max_requests, max_bytes, .. } = Limits::default();
+        let permit = Arc::new(InFlight::default()).admit(len, max_requests, max_bytes);
+        let to = Addressee { style: ReplyStyle::Simple, cookie: 0, offset: 0 };
+        let ticket = Ticket { to, _permit: permit.expect("nothing else is in flight") };
+        let mut write = Write { offset: 0, fua: false, data: Vec::new(), left: len, ticket };
+        while write.left > 0 {
+            write.take(&mut [0; 1000].as_slice());
+            let (come, room) = (write.data.len(), write.data.capacity());
+            assert!(room <= (come * 2).max(FIRST_ROOM), "{room} bytes of room for {come}");
+            assert!(room <= len);
+        }
+    }
+}
