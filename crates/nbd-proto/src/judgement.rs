@@ -89,7 +89,7 @@ impl Terms {
                 if header.len > u64::from(self.limits.max_payload) {
                     return Err((Errno::EINVAL, "the write is longer than the largest payload"));
                 }
-                let len = usize::try_from(header.len).expect("a largest payload fits memory");
+                let len = usize::try_from(header.payload).expect("a largest payload fits memory");
                 Ok(Judged::Write { len })
             }
             command::FLUSH if header.offset != 0 || header.len != 0 => {

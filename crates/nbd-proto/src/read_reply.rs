@@ -161,7 +161,9 @@ impl ReadReply<'_> {
         }
         self.out.truncate(self.out.len() - self.handed_out);
         self.next -= self.handed_out as u64;
-        self.chunk.take_if(|chunk| chunk.offset == self.next).inspect(|chunk| self.out.truncate(chunk.start));
+        if let Some(empty) = self.chunk.take_if(|chunk| chunk.offset == self.next) {
+            self.out.truncate(empty.start);
+        }
         self.end_chunk(0);
         let at = (self.next < self.end).then_some(self.next);
         to.error(self.out, errno, message, at);

@@ -156,11 +156,10 @@ impl StatusReply<'_> {
         }
         let bound = if one { wanted } else { available } - chunk.before;
         let bound = if extended { bound } else { bound.min(MAX_COMPACT_LEN) };
-        chunk.full = len >= bound - chunk.last.0;
-        chunk.last.0 += len.min(bound - chunk.last.0);
-        let wants_more = !chunk.full && chunk.before + chunk.last.0 < wanted;
-        chunk.full = !wants_more;
-        let last = chunk.last;
+        let room = bound - chunk.last.0;
+        chunk.last.0 += len.min(room);
+        chunk.full = len > room || chunk.before + chunk.last.0 >= wanted;
+        let (last, wants_more) = (chunk.last, !chunk.full);
         self.write_descriptor(starts, last);
         wants_more
     }

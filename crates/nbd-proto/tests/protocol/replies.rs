@@ -73,6 +73,25 @@ fn a_read_that_is_given_up_answers_with_an_error() {
 }
 
 #[test]
+fn a_failure_behind_a_hole_takes_nothing_back() {
+    for flags in ["", " DF"] {
+        let (mut held, ticket) = read(&format!("read 1 0x0+0x600{flags}"));
+        let mut out = Vec::new();
+        let mut reply = ticket.reply(&mut out);
+        // This is what the listener expects to find at offset 0.
+        reply.data(0x200).fill(1);
+        reply.hole(0x200);
+        reply.fail(Errno::EIO, "a bad cluster");
+        let words = held.words(&out);
+        assert_eq!(words.last().map(String::as_str), Some("chunk 1 DONE EIO at 0x400"));
+        match flags {
+            "" => assert_eq!(words[..2], ["chunk 1 data 0x0+0x200", "chunk 1 hole 0x200+0x200"]),
+            _ => assert!(words[0].starts_with("chunk 1 data 0x0+0x400"), "{}", words[0]),
+        }
+    }
+}
+
+#[test]
 fn a_read_that_fails_after_its_last_byte_names_no_place() {
     let (mut held, ticket) = read("read 1 0x0+0x200");
     let mut out = Vec::new();
