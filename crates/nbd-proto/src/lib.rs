@@ -4,11 +4,10 @@
 //! moves bytes; an embedder carries out requests; both may be one loop:
 //!
 //! ```text
-//!            bytes            +------------+  Event::Request   +----------+
-//!   client ---------> driver -> Connection -------------------> embedder |
-//!          <---------        <-  ::receive |                   |          |
-//!            bytes     Vec<u8>------------+   Ticket::done ... +----------+
-//!                         ^--------------------------------------/
+//!           bytes            bytes                        Event::Request
+//!   client -------> driver -------> Connection::receive ------------------> embedder
+//!          <-------        <------- one Vec<u8> <--------------------------
+//!                                                 Ticket::done, ReadTicket::reply, ...
 //! ```
 //!
 //! A [`Server`] holds the exports; a [`Connection`] is one client. [`Connection::receive`] takes the client's
