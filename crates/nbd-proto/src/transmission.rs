@@ -19,8 +19,9 @@ use crate::wire::{self, command, command_flag as flag};
 /// Longest payload that is taken whole: the contexts to which a block status request is restricted.
 const MAX_STATUS_PAYLOAD: u64 = 8 + 4 * MAX_CONTEXTS as u64;
 
-/// How much room is made for a write before any of it has come.
-const FIRST_ROOM: usize = 64 << 10;
+/// How much room is made for a write before any of it has come, at most: most writes fit, and are not moved
+/// as they grow.
+const FIRST_ROOM: usize = 256 << 10;
 
 /// A client that has chosen its export.
 #[derive(Debug)]
