@@ -4,17 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use virstor_tests::runtime::have;
 use wasmparser::{Parser, Payload};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
 fn main() {
     let arguments = Arguments::from_args();
-    let have_target = target_is_installed();
-    if !have_target && virstor_tests::runtime::in_ci() {
-        eprintln!("{TARGET} is missing: rustup target add {TARGET}");
-        std::process::exit(1);
-    }
+    let have_target = have(target_is_installed(), &format!("rustup target add {TARGET}"));
     let trial = |package: &'static str, example: &'static str| {
         let test = move || imports_nothing(package, example);
         Trial::test(format!("{package} imports nothing"), test).with_ignored_flag(!have_target)

@@ -13,7 +13,7 @@ use virstor_inspect::Options;
 use virstor_inspect::document::info::Info;
 use virstor_testkit::golden::{Expect, GoldenSet};
 use virstor_testkit::sha256_of_file;
-use virstor_tests::runtime::{Run, Runtime, in_ci};
+use virstor_tests::runtime::{Run, Runtime, have};
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -27,11 +27,11 @@ fn main() {
                 let place = folders.of(&set);
                 parity(&place, runtime)
             });
-            trials.push(trial.with_ignored_flag(!is_there(runtime)));
+            trials.push(trial.with_ignored_flag(!runtime.is_there()));
         }
         let (folders, set) = (folders.clone(), name.clone());
         let trial = Trial::test(format!("{name}::schemas"), move || schemas(&folders.of(&set)));
-        trials.push(trial.with_ignored_flag(!is_there(Runtime::Native)));
+        trials.push(trial.with_ignored_flag(!Runtime::Native.is_there()));
     }
     for name in ["04-full", "53-default-geometry", "54-label-4g-overlap", "ufs2-little"] {
         for runtime in Runtime::ALL {
@@ -39,31 +39,17 @@ fn main() {
             let trial = Trial::test(format!("{name}::qcow2::{}", runtime.name()), move || {
                 qcow2(&folders.of(name), runtime)
             });
-            trials.push(trial.with_ignored_flag(!qemu || !is_there(runtime)));
+            trials.push(trial.with_ignored_flag(!qemu || !runtime.is_there()));
         }
     }
     let published = Trial::test("the published schemas are those of the program", published_schemas);
-    trials.push(published.with_ignored_flag(!is_there(Runtime::Native)));
+    trials.push(published.with_ignored_flag(!Runtime::Native.is_there()));
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-/// Whether `runtime` can be had; in CI it must.
-fn is_there(runtime: Runtime) -> bool {
-    let missing = runtime.missing();
-    if let Some(missing) = missing.as_ref().filter(|_| in_ci()) {
-        eprintln!("{} cannot be tested: {missing} is missing", runtime.name());
-        std::process::exit(1);
-    }
-    missing.is_none()
 }
 
 fn have_qemu_img() -> bool {
     let found = Command::new("qemu-img").arg("--version").output().is_ok();
-    if !found && in_ci() {
-        eprintln!("qemu-img is missing: apt-get install qemu-utils");
-        std::process::exit(1);
-    }
-    found
+    have(found, "apt-get install qemu-utils")
 }
 
 /// A golden set, unpacked.
