@@ -61,6 +61,13 @@ pub struct FileDisk<D> {
     disk: D,
 }
 
+impl<D> FileDisk<D> {
+    /// The number of the file in [`Heap::files`].
+    pub fn file(&self) -> usize {
+        self.file
+    }
+}
+
 impl<D: ReadAt> ReadAt for FileDisk<D> {
     fn size(&self) -> u64 {
         self.disk.size()
