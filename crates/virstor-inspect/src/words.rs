@@ -107,6 +107,7 @@ pub(crate) fn place(located: &Located) -> Option<String> {
         Place::Whole => None,
         Place::Partition(name) => Some(format!("partition {name}")),
         Place::Grown => Some("start of the file, which has grown".into()),
+        Place::Cut => Some("the file, the end of which is cut off".into()),
         Place::Inside => Some("inside the file".into()),
     }
 }
@@ -117,6 +118,7 @@ pub(crate) fn place_code(place: &Place) -> &'static str {
         Place::Whole => "whole",
         Place::Partition(_) => "partition",
         Place::Grown => "grown",
+        Place::Cut => "cut",
         Place::Inside => "inside",
     }
 }

@@ -137,6 +137,7 @@ fn components(volume: &VolumeInfo) -> Vec<Vec<String>> {
             ("whole", _) => String::new(),
             (_, Some(partition)) => format!("partition {partition}"),
             ("grown", _) => "file has grown".into(),
+            ("cut", _) => "file is cut off".into(),
             _ => format!("at offset {}", component.offset),
         };
         rows.push(vec![

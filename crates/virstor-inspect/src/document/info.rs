@@ -71,7 +71,7 @@ document! {
         pub index: u16,
         /// The file it is in.
         pub file: String,
-        /// How it was found: `whole`, `partition`, `grown` or `inside`.
+        /// How it was found: `whole`, `partition`, `grown`, `cut` or `inside`.
         pub place: String,
         /// The partition, as FreeBSD names it ("p2"), where it is one.
         pub partition: Option<String>,
@@ -299,9 +299,9 @@ fn refusals<D: ReadAt + Clone>(
     reasons.extend(refused.filter_map(|(_, label, outcome)| words::refusal(label, outcome)));
     let hidden = volume.components.values().map(|component| &heap.located()[component.candidate]);
     reasons.extend(hidden.filter_map(|(file, located)| {
-        use virstor::locate::Place::{Grown, Inside};
+        use virstor::locate::Place::{Cut, Grown, Inside};
         let label = &heap.files()[*file].label;
-        matches!(located.place, Grown | Inside)
+        matches!(located.place, Cut | Grown | Inside)
             .then(|| format!("{label} holds a component where FreeBSD does not look"))
     }));
     reasons.dedup();
