@@ -132,7 +132,7 @@ pub(crate) fn stranger<D: ReadAt + Clone>(heap: &Heap<D>, stranger: &Stranger) -
         Stranger::Empty => ("empty", "the file is empty".into()),
         Stranger::NotVirstor { size, .. } if *size < u64::from(SMALLEST_SECTOR) => (
             "not_virstor",
-            format!("the file has {size} bytes, and a record takes a sector of at least {SMALLEST_SECTOR}"),
+            format!("its size is {size}, and a record takes a sector of at least {SMALLEST_SECTOR} bytes"),
         ),
         Stranger::NotVirstor { searched: 0, .. } => {
             ("not_virstor", "its last sector holds no virstor record".into())
