@@ -4,6 +4,7 @@
 //!  disks       SparseDisk, Counting, Failing      memory that behaves like a disk, or misbehaves on request
 //!  fixtures    golden, vectors, pattern           what FreeBSD's own code did, and the bytes it wrote
 //!  specimens   Record, MapEntry, SetBuilder       sets of any shape, encoded independently of the engine
+//!              hostile                            heaps of files with anything wrong, made from any bytes
 //!  chance      SplitMix64                         the same numbers for the same seed, everywhere
 //! ```
 //!
@@ -17,6 +18,7 @@ mod counting;
 mod digest;
 mod failing;
 pub mod golden;
+pub mod hostile;
 mod map_entry;
 mod pattern;
 mod random;

@@ -57,6 +57,7 @@ pub(crate) fn run(args: &MapArgs) -> Result<Status, Failure> {
             output::print_lines(std::iter::once(heading).chain(extents.map(|extent| line(&extent))))?;
         }
     }
+    heap::note_unreadable(&heap, args.output);
     Ok(if lost { Status::Damage } else { Status::Fine })
 }
 
