@@ -41,6 +41,27 @@ impl SparseDisk {
         disk
     }
 
+    /// Makes the `len` bytes from `offset` on zero, in time proportional to the pages that are kept.
+    ///
+    /// # Errors
+    ///
+    /// When they reach past the end; then nothing is changed.
+    pub fn write_zeros(&mut self, offset: u64, len: u64) -> Result<(), IoError> {
+        let Some(end) = offset.checked_add(len).filter(|end| *end <= self.size) else {
+            return Err(IoError::writing(offset, usize::try_from(len).unwrap_or(usize::MAX), "past the end"));
+        };
+        let kept: Vec<u64> = self
+            .pages
+            .range(offset / PAGE_U64..end.div_ceil(PAGE_U64))
+            .map(|(number, _)| number * PAGE_U64)
+            .collect();
+        for page in kept {
+            let (from, until) = (page.max(offset), (page + PAGE_U64).min(end));
+            self.write_at(from, &[0; PAGE][..shorter(PAGE, until - from)])?;
+        }
+        Ok(())
+    }
+
     /// Puts `bytes` at `offset`.
     ///
     /// # Errors
@@ -218,6 +239,11 @@ mod tests {
                 }
                 model[start..start + len].copy_from_slice(&bytes);
                 disk.write_at(start as u64, &bytes).unwrap();
+
+                let start = usize::try_from(random.below(size as u64 + 1)).unwrap();
+                let len = usize::try_from(random.below((size - start) as u64 / 4 + 1)).unwrap();
+                model[start..start + len].fill(0);
+                disk.write_zeros(start as u64, len as u64).unwrap();
 
                 let start = usize::try_from(random.below(size as u64 + 1)).unwrap();
                 let len = usize::try_from(random.below((size - start) as u64 + 1)).unwrap();
