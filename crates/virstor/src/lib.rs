@@ -15,3 +15,4 @@ pub mod map;
 pub mod patch;
 pub mod plan;
 pub mod taste;
+pub mod write;

@@ -1,0 +1,87 @@
+//! Every operation of a disk failing once.
+
+use virstor::io;
+use virstor::write::{Unsound, WriteError};
+use virstor_testkit::{Machine, SplitMix64};
+
+use crate::model::{Operation, perform};
+use crate::on_disk::OnDisk;
+use crate::power::History;
+use crate::set::{CHUNK, contents, disks_of, open, small_set, try_open};
+
+/// Fills two of three components, in chunks of both sectors of the map, with closes between.
+fn operations() -> Vec<Operation> {
+    let write = |chunk: usize, len: usize| Operation::Write(chunk * CHUNK + 300, vec![9; len]);
+    vec![
+        write(0, 700),
+        write(70, 1500),
+        Operation::Flush,
+        write(0, 20),
+        Operation::Zero(200..400),
+        Operation::Close,
+        write(3, 2 * CHUNK),
+        write(100, 10),
+        Operation::Flush,
+        Operation::Close,
+    ]
+}
+
+/// A small set and the sizes of its components in bytes.
+fn set() -> Machine {
+    small_set(&[4, 3, 9], 128)
+}
+
+#[test]
+fn whatever_fails_once_is_named_loses_nothing_and_works_when_tried_again() {
+    let mut failures = 0;
+    for number in 0.. {
+        let machine = set();
+        let mut writer = open(&machine);
+        let mut history = History::new(contents(&mut writer));
+        let start = machine.operations();
+        machine.fail(start + number);
+        for operation in operations() {
+            history.begin(&machine, &operation);
+            if let Err(error) = perform(&mut writer, &operation) {
+                failures += 1;
+                assert_names_the_place(&error, &machine);
+                history.assert_every_cut_is_sound(&machine, 4, &mut SplitMix64::new(number));
+                perform(&mut writer, &operation).unwrap_or_else(|error| panic!("again: {error:?}"));
+            }
+            history.acknowledge(&machine, &operation);
+        }
+        history.assert_every_cut_is_sound(&machine, 4, &mut SplitMix64::new(number));
+        assert_eq!(contents(&mut writer), history.now());
+        let disks = disks_of(&machine);
+        let on_disk = OnDisk::read(&disks, 512);
+        on_disk.assert_sound(&disks, 512);
+        on_disk.assert_closed();
+        if machine.operations() <= start + number {
+            break;
+        }
+    }
+    assert!(failures > 40, "{failures} operations failed");
+}
+
+fn assert_names_the_place(error: &WriteError, machine: &Machine) {
+    let WriteError::Io { component, error } = error else { panic!("{error:?}") };
+    let size = io::ReadAt::size(&machine.disk(component.as_usize()));
+    assert!(error.offset + error.len <= size, "{error:?}");
+    assert_eq!(error.len == 0, error.operation == io::Operation::Flush, "{error:?}");
+    assert_eq!(error.reason, "simulated failure");
+}
+
+#[test]
+fn a_volume_whose_map_cannot_be_read_is_not_opened() {
+    let machine = set();
+    let tasted = {
+        // How many reads finding the components takes.
+        let before = machine.operations();
+        crate::set::volume_of(&machine.disks());
+        machine.operations() - before
+    };
+    machine.fail(machine.operations() + tasted);
+    let Err(Unsound::MapUnreadable(error)) = try_open(machine.disks()) else { panic!("opened") };
+    assert_eq!((error.operation, error.offset), (io::Operation::Read, 0));
+    open(&machine);
+}
