@@ -37,7 +37,8 @@ fn whatever_fails_once_is_named_loses_nothing_and_works_when_tried_again() {
     for number in 0.. {
         let machine = set();
         let mut writer = open(&machine);
-        let mut history = History::new(contents(&mut writer));
+        // Not read: the map is not in memory yet, so reading it can fail, too.
+        let mut history = History::new(vec![0; 128 * CHUNK]);
         let start = machine.operations();
         machine.fail(start + number);
         for operation in operations() {
@@ -50,15 +51,15 @@ fn whatever_fails_once_is_named_loses_nothing_and_works_when_tried_again() {
             }
             history.acknowledge(&machine, &operation);
         }
+        if machine.operations() <= start + number {
+            break;
+        }
         history.assert_every_cut_is_sound(&machine, 4, &mut SplitMix64::new(number));
         assert_eq!(contents(&mut writer), history.now());
         let disks = disks_of(&machine);
         let on_disk = OnDisk::read(&disks, 512);
         on_disk.assert_sound(&disks, 512);
         on_disk.assert_closed();
-        if machine.operations() <= start + number {
-            break;
-        }
     }
     assert!(failures > 40, "{failures} operations failed");
 }
