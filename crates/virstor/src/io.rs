@@ -44,7 +44,8 @@ pub trait WriteAt: ReadAt {
     ///
     /// # Errors
     ///
-    /// [`IoError`] when that is not certain. The engine calls again before it relies on anything written.
+    /// [`IoError`] when that is not certain. The engine calls again, and a success then must cover the earlier
+    /// writes, too: a driver whose system forgets them after an error goes on failing.
     fn flush(&self) -> Result<(), IoError>;
 
     /// Makes the `len` bytes from `offset` on zero. Drivers that can do so without writing them (a hole in a

@@ -70,9 +70,11 @@ use crate::io::{IoError, WriteAt};
 use crate::label::record_sector;
 use crate::plan::{Lost, ReadError, Segment, SegmentPlace, Segments, VolumeReader};
 
-/// So many new entries at most wait for a flush; then the writer does one of its own. It bounds memory and the
-/// time that a flush takes.
-const MOST_WAITING: usize = 1024;
+/// So many new entries at most wait for a flush; then the writer does one of its own. It bounds memory.
+const MOST_WAITING: usize = 4096;
+
+/// So many runs at most wait for a flush, each of which takes a barrier. It bounds the time a flush takes.
+const MOST_RUNS: usize = 64;
 
 /// A sound volume that can be read and written.
 ///
@@ -87,6 +89,8 @@ pub struct VolumeWriter<D> {
     unflushed: Vec<bool>,
     /// Allocations whose entries are not on the disk, in their order.
     waiting: VecDeque<Waiting>,
+    /// How many runs these make.
+    runs: usize,
     /// The component of the last allocation.
     entered: Option<ComponentIndex>,
     /// The last component whose records were made ready for entries that name it.
@@ -218,6 +222,7 @@ impl<D: WriteAt + Clone> VolumeWriter<D> {
             records,
             reader: VolumeReader::new(volume, disks, found.order, map_memory),
             waiting: VecDeque::new(),
+            runs: 0,
             entered: None,
             secured: None,
             changed: false,
@@ -325,7 +330,7 @@ impl<D: WriteAt> VolumeWriter<D> {
             }
         }
         self.allocate(&plan.allocations)?;
-        if self.waiting.len() >= MOST_WAITING { self.flush() } else { Ok(()) }
+        if self.waiting.len() >= MOST_WAITING || self.runs > MOST_RUNS { self.flush() } else { Ok(()) }
     }
 
     /// Makes the bytes of `range` zero. Holes stay holes, and what has a place keeps it: a chunk that lost its
@@ -445,42 +450,57 @@ impl<D: WriteAt> VolumeWriter<D> {
             let before = on(ComponentIndex(0), map.entry(allocation.at))?;
             waiting.push(Waiting { allocation, before });
         }
-        for &Waiting { allocation, .. } in &waiting {
-            map.set(allocation.at, allocation.entry());
-            self.allocator.take((allocation.component, allocation.chunk));
-            self.entered = Some(allocation.component);
+        for new in waiting {
+            let Allocation { at, component, chunk } = new.allocation;
+            self.reader.map_mut().expect("component 0 is there").set(at, new.allocation.entry());
+            self.allocator.take((component, chunk));
+            self.entered = Some(component);
+            let goes_on = self.waiting.back().is_some_and(|last| self.run_of(last) == self.run_of(&new));
+            self.runs += usize::from(!goes_on);
+            self.waiting.push_back(new);
         }
-        self.waiting.extend(waiting);
         Ok(())
+    }
+
+    /// What entries of one run have in common: the sector of the map they are in, and the component they name.
+    fn run_of(&self, waiting: &Waiting) -> (u64, ComponentIndex) {
+        let entries_per_sector = u64::from(self.volume().sector_size) / MAP_ENTRY_LEN as u64;
+        (waiting.allocation.at.0 / entries_per_sector, waiting.allocation.component)
     }
 
     /// Puts the first run of waiting entries on the disk.
     fn commit_run(&mut self) -> Result<(), WriteError> {
-        let sector_size = self.volume().sector_size;
-        let entries_per_sector = u64::from(sector_size) / MAP_ENTRY_LEN as u64;
-        let sector_of = |waiting: &Waiting| waiting.allocation.at.0 / entries_per_sector;
         let Some(first) = self.waiting.front() else { return Ok(()) };
-        let (sector, component) = (sector_of(first), first.allocation.component);
-        let in_run =
-            |waiting: &&Waiting| sector_of(waiting) == sector && waiting.allocation.component == component;
-        let run = self.waiting.iter().take_while(in_run).count();
-
-        let first = VirtualChunk(sector * entries_per_sector);
-        let map = self.reader.map_mut().expect("component 0 is there");
-        let len = usize::try_from(sector_size).expect("a sector fits memory");
-        let mut bytes = on(ComponentIndex(0), map.bytes(first, len))?.to_vec();
-        for later in self.waiting.iter().skip(run).filter(|later| sector_of(later) == sector) {
-            let start =
-                usize::try_from(later.allocation.at.0 - first.0).expect("in the sector") * MAP_ENTRY_LEN;
-            bytes[start..start + MAP_ENTRY_LEN].copy_from_slice(&later.before.encode(map.order()));
-        }
-        self.put(ComponentIndex(0), sector * u64::from(sector_size), &bytes)?;
+        let run = self.run_of(first);
+        let len = self.waiting.iter().take_while(|waiting| self.run_of(waiting) == run).count();
+        let bytes = self.sector_with(len)?;
+        self.put(ComponentIndex(0), run.0 * u64::from(self.volume().sector_size), &bytes)?;
         self.flush_disks()?;
         let map = self.reader.map_mut().expect("component 0 is there");
-        for done in self.waiting.drain(..run) {
+        for done in self.waiting.drain(..len) {
             map.settle(done.allocation.at);
         }
+        self.runs -= 1;
         Ok(())
+    }
+
+    /// The sector of the map that the first waiting entry is in, with the first `len` of those that wait and
+    /// without the others.
+    fn sector_with(&mut self, len: usize) -> Result<Vec<u8>, WriteError> {
+        let sector_size = usize::try_from(self.volume().sector_size).expect("a sector fits memory");
+        let entries_per_sector = (sector_size / MAP_ENTRY_LEN) as u64;
+        let first = self.waiting[0].allocation.at.0 / entries_per_sector * entries_per_sector;
+        let map = self.reader.map_mut().expect("component 0 is there");
+        let mut bytes = on(ComponentIndex(0), map.bytes(VirtualChunk(first), sector_size))?.to_vec();
+        for later in self.waiting.iter().skip(len) {
+            let position =
+                later.allocation.at.0.checked_sub(first).filter(|entry| *entry < entries_per_sector);
+            if let Some(position) = position {
+                let start = usize::try_from(position).expect("in the sector") * MAP_ENTRY_LEN;
+                bytes[start..start + MAP_ENTRY_LEN].copy_from_slice(&later.before.encode(map.order()));
+            }
+        }
+        Ok(bytes)
     }
 
     /// Makes the records ready for the first entry that names `component`: all entries of those below it are

@@ -54,7 +54,6 @@ fn whatever_fails_once_is_named_loses_nothing_and_works_when_tried_again() {
         if machine.operations() <= start + number {
             break;
         }
-        history.assert_every_cut_is_sound(&machine, 4, &mut SplitMix64::new(number));
         assert_eq!(contents(&mut writer), history.now());
         let disks = disks_of(&machine);
         let on_disk = OnDisk::read(&disks, 512);

@@ -65,7 +65,8 @@ pub(crate) fn apply(model: &mut [u8], operation: &Operation) {
 fn behaves_like_a_zeroed_vector() {
     let mut full = 0;
     for_each_seed(0..60, |random| {
-        let chunks: &[u64] = *random.choose(&[&[40][..], &[7, 4, 6], &[5, 1, 1, 9], &[4, 30]]);
+        let sets: [&[u64]; 4] = [&[40], &[7, 4, 6], &[5, 1, 1, 9], &[4, 30]];
+        let chunks = *random.choose(&sets);
         let machine = small_set(chunks, 192);
         let mut writer = open(&machine);
         let mut model = vec![0; 192 * CHUNK];
@@ -191,15 +192,23 @@ fn allocations_of_one_map_sector_share_their_barriers() {
 
 #[test]
 fn a_long_time_without_a_flush_is_bounded() {
-    let machine = small_set(&[1100], 1152);
-    let mut writer = open(&machine);
-    let count_flushed = || OnDisk::read(&disks_of(&machine), 512).allocated();
-    for chunk in 0..1023 {
+    let durable = |machine| OnDisk::read(&disks_of(machine), 512).allocated();
+    let write = |writer: &mut VolumeWriter<MachineDisk>, chunk: u64| {
         writer.write(chunk * CHUNK as u64, b"x").unwrap();
-    }
-    assert_eq!(count_flushed(), 0);
-    writer.write(1023 * CHUNK as u64, b"x").unwrap();
-    assert_eq!(count_flushed(), 1024);
+    };
+    let machine = small_set(&[4200], 4224);
+    let mut writer = open(&machine);
+    (0..4095).for_each(|chunk| write(&mut writer, chunk));
+    assert_eq!(durable(&machine), 0, "64 runs of up to 64");
+    write(&mut writer, 4095);
+    assert_eq!(durable(&machine), 4096);
+
+    let machine = small_set(&[200], 128);
+    let mut writer = open(&machine);
+    (0..64).for_each(|number| write(&mut writer, number % 2 * 64 + number / 2));
+    assert_eq!(durable(&machine), 0, "64 runs of one");
+    write(&mut writer, 63);
+    assert_eq!(durable(&machine), 65);
 }
 
 #[test]

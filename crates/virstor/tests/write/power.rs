@@ -123,21 +123,22 @@ fn random_session(machine: &Machine, operations: usize, random: &mut SplitMix64)
 #[test]
 fn after_every_cut_all_that_a_flush_acknowledged_is_there_and_nothing_foreign() {
     let mut images = 0;
-    for_each_seed(0..24, |random| {
-        let chunks: &[u64] = *random.choose(&[&[24][..], &[5, 4, 6], &[3, 1, 1, 9]]);
+    for_each_seed(0..16, |random| {
+        let sets: [&[u64]; 3] = [&[24], &[5, 4, 6], &[3, 1, 1, 9]];
+        let chunks = *random.choose(&sets);
         let machine = small_set(chunks, 128);
         let history = random_session(&machine, 24, random);
-        images += history.assert_every_cut_is_sound(&machine, 12, random);
+        images += history.assert_every_cut_is_sound(&machine, 8, random);
     });
-    assert!(images > 10_000, "{images} images");
+    assert!(images > 5_000, "{images} images");
 }
 
 #[test]
 fn every_combination_of_sectors_of_a_short_session_is_sound() {
-    for_each_seed(100..112, |random| {
+    for_each_seed(100..104, |random| {
         let machine = small_set(&[4, 2, 3], 128);
         let history = random_session(&machine, 8, random);
-        history.assert_every_cut_is_sound(&machine, 512, random);
+        history.assert_every_cut_is_sound(&machine, 256, random);
     });
 }
 

@@ -122,7 +122,7 @@ fn of_the_golden_sets_exactly_those_with_a_dense_map_are_written_to() {
 /// they were and as they were written.
 fn fill(writer: &mut VolumeWriter<MachineDisk>) {
     let chunk_size = usize::try_from(writer.volume().chunk_size.bytes()).unwrap();
-    let len = usize::try_from(writer.volume().size()).unwrap().min(64 * chunk_size);
+    let len = usize::try_from(writer.volume().size()).unwrap().min(16 << 20);
     let mut expected = vec![0; len];
     writer.read(0, &mut expected).unwrap();
     for chunk in 0..len / chunk_size {
