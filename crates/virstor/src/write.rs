@@ -533,7 +533,7 @@ impl<D: WriteAt> VolumeWriter<D> {
             flags |= ComponentFlags::ALLOCATED;
         }
         if entered == Some(index) {
-            flags |= ComponentFlags::ALLOCATED | ComponentFlags::CURRENT;
+            flags |= ComponentFlags::CURRENT;
         } else if entered.is_some() {
             flags &= !ComponentFlags::CURRENT;
         }

@@ -2,9 +2,9 @@
 
 use virstor::io;
 use virstor::write::{Unsound, WriteError};
-use virstor_testkit::{Machine, SplitMix64};
+use virstor_testkit::{Machine, SplitMix64, for_each_seed};
 
-use crate::model::{Operation, perform};
+use crate::model::{Operation, perform, random_operation};
 use crate::on_disk::OnDisk;
 use crate::power::History;
 use crate::set::{CHUNK, contents, disks_of, open, small_set, try_open};
@@ -84,4 +84,37 @@ fn a_volume_whose_map_cannot_be_read_is_not_opened() {
     let Err(Unsound::MapUnreadable(error)) = try_open(machine.disks()) else { panic!("opened") };
     assert_eq!((error.operation, error.offset), (io::Operation::Read, 0));
     open(&machine);
+}
+
+/// Failures at any time, with other work before the second try, and a cut of the power at any time.
+#[test]
+fn random_sessions_on_failing_disks_keep_what_they_acknowledge() {
+    let mut failures = 0;
+    for_each_seed(200..232, |random| {
+        let machine = small_set(&[5, 4, 6], 128);
+        let mut writer = open(&machine);
+        let mut history = History::new(vec![0; 128 * CHUNK]);
+        for _ in 0..40 {
+            let operation = random_operation(random, history.now().len());
+            machine.fail(machine.operations() + random.below(12));
+            history.begin(&machine, &operation);
+            let mut result = perform(&mut writer, &operation);
+            if let Err(WriteError::Io { .. }) = result {
+                failures += 1;
+                if random.below(2) == 0 {
+                    writer.flush().unwrap();
+                }
+                result = perform(&mut writer, &operation);
+            }
+            match result {
+                Ok(()) => history.acknowledge(&machine, &operation),
+                Err(WriteError::OutOfSpace { .. }) => history.refuse(),
+                Err(error) => panic!("again: {error:?}"),
+            }
+        }
+        machine.fail(u64::MAX);
+        assert_eq!(contents(&mut writer), history.now());
+        history.assert_every_cut_is_sound(&machine, 2, random);
+    });
+    assert!(failures > 150, "{failures} operations failed");
 }
