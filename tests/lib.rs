@@ -1,5 +1,7 @@
-//! What the cross-crate tests share: golden sets as heaps, and the program in every runtime.
+//! What the cross-crate tests share: golden sets as heaps, the program in every runtime, and the properties of
+//! the read side.
 
+pub mod read_side;
 pub mod runtime;
 
 use virstor_inspect::{Heap, InputFile, Options};

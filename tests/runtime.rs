@@ -56,6 +56,13 @@ impl Runtime {
         needs.iter().find(missing).map(|name| format!("{name} ('npm test' sets it)"))
     }
 
+    /// Whether it can be run here; see [`have`].
+    #[must_use]
+    pub fn is_there(self) -> bool {
+        let missing = self.missing();
+        have(missing.is_none(), &missing.unwrap_or_default())
+    }
+
     /// Runs the program in `folder`, which is all it can see in the WebAssembly runtimes.
     ///
     /// # Panics
@@ -93,10 +100,16 @@ impl Runtime {
     }
 }
 
-/// Whether a missing tool is a failure rather than a test that is not run.
+/// Whether a tool was `found`. A missing one leaves its tests out, which the harness reports as ignored; in CI
+/// it ends the run, and `remedy` says what would help.
+#[expect(clippy::print_stderr, clippy::exit, reason = "a harness has no other way to refuse to run")]
 #[must_use]
-pub fn in_ci() -> bool {
-    env::var("CI").is_ok_and(|ci| ci == "true")
+pub fn have(found: bool, remedy: &str) -> bool {
+    if !found && env::var("CI").is_ok_and(|ci| ci == "true") {
+        eprintln!("this is CI, and a tool is missing: {remedy}");
+        std::process::exit(1);
+    }
+    found
 }
 
 /// Where a variable, or else a build in the usual place, says that a file is.

@@ -1,5 +1,6 @@
 //! The command line: verbs, options, and the help that goes with them.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -61,13 +62,13 @@ pub(crate) enum Verb {
 pub(crate) struct Input {
     /// Images or disks; NAME=FILE gives the provider name FreeBSD would see, FILE@4096 the sector size
     #[arg(value_name = "FILE", required = true)]
-    pub(crate) files: Vec<String>,
+    pub(crate) files: Vec<OsString>,
     /// Choose a volume where there are several
     #[arg(long, value_name = "NAME[/ID]")]
     pub(crate) volume: Option<String>,
     /// Where two files claim the same place, take this one
     #[arg(long, value_name = "FILE")]
-    pub(crate) prefer: Vec<String>,
+    pub(crate) prefer: Vec<OsString>,
     /// Sector size of the disks in bytes [default: found by where the record sits]
     #[arg(long, value_name = "N", value_parser = parse_sector_size)]
     pub(crate) sector_size: Option<u32>,
@@ -109,7 +110,7 @@ pub(crate) struct InfoArgs {
     #[command(flatten)]
     pub(crate) output: Output,
     /// Print what FreeBSD would log while tasting, at this debug level, and nothing else
-    #[arg(long, value_name = "LEVEL", num_args = 0..=1, default_missing_value = "2")]
+    #[arg(long, value_name = "LEVEL", num_args = 0..=1, require_equals = true, default_missing_value = "2")]
     pub(crate) kernel_log: Option<u32>,
     /// kern.geom.virstor.chunk_watermark of the FreeBSD that is asked
     #[arg(long, value_name = "N", default_value_t = 100)]

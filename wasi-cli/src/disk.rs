@@ -67,8 +67,10 @@ pub(crate) fn write_all_at(file: &File, offset: u64, bytes: &[u8]) -> io::Result
 #[cfg(unix)]
 fn is_disk(kind: std::fs::FileType) -> bool {
     use std::os::unix::fs::FileTypeExt;
-    // FreeBSD's disks are character devices.
-    kind.is_block_device() || kind.is_char_device()
+    // FreeBSD's disks are character devices; Linux's are not, and opening one of those can do things (a
+    // watchdog starts, a tape rewinds).
+    kind.is_block_device()
+        || (kind.is_char_device() && !cfg!(any(target_os = "linux", target_os = "android")))
 }
 
 #[cfg(not(unix))]

@@ -1,5 +1,6 @@
 //! From FILE arguments to a heap that was looked through.
 
+use std::ffi::{OsStr, OsString};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -14,7 +15,7 @@ use crate::args::{Input, Output};
 use crate::disk::Disk;
 use crate::failure::Failure;
 use crate::identity::Identity;
-use crate::output::note;
+use crate::output::{note, shown};
 use crate::progress::Progress;
 
 /// Opens the files and looks through them.
@@ -27,10 +28,11 @@ pub(crate) fn open(input: &Input, output: Output, tunables: Tunables) -> Result<
     let mut files: Vec<(FileSpec<'_>, Identity)> = Vec::new();
     for text in &input.files {
         let spec = FileSpec::parse(text)?;
-        let identity = Identity::of(Path::new(spec.path));
+        let identity = Identity::of(spec.path);
         if let Some((first, _)) = files.iter().find(|(_, other)| other.same(&identity)) {
             if !output.quiet {
-                note(&format!("{} is the same file as {}; it is looked at once", spec.path, first.path));
+                let (path, first) = (spec.path.display(), first.path.display());
+                note(&format!("{path} is the same file as {first}; it is looked at once"));
             }
             continue;
         }
@@ -41,9 +43,9 @@ pub(crate) fn open(input: &Input, output: Output, tunables: Tunables) -> Result<
         .iter()
         .enumerate()
         .map(|(number, (spec, _))| InputFile {
-            label: spec.path.into(),
-            provider: spec.provider().into(),
-            disk: Disk::open(Path::new(spec.path)),
+            label: shown(spec.path),
+            provider: spec.provider(),
+            disk: Disk::open(spec.path),
             sector_size: spec.sector_size.or(input.sector_size),
             preferred: preferred.contains(&number),
         })
@@ -60,15 +62,31 @@ pub(crate) fn open(input: &Input, output: Output, tunables: Tunables) -> Result<
     }))
 }
 
+/// Whether `path` leads to one of the files.
+///
+/// # Errors
+///
+/// As for [`open`].
+pub(crate) fn is_input(input: &Input, path: &Path) -> Result<bool, Failure> {
+    let identity = Identity::of(path);
+    for text in &input.files {
+        if Identity::of(FileSpec::parse(text)?.path).same(&identity) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// The numbers of the volumes the user means: all, or the one chosen.
 ///
 /// # Errors
 ///
-/// [`Failure::Damage`] when there is no volume at all, [`Failure::Usage`] when the chosen one is not there.
+/// When there is no volume at all: [`Failure::Operation`] if a file could not be read, else
+/// [`Failure::Damage`]. [`Failure::Usage`] when the chosen one is not there.
 pub(crate) fn choose(heap: &Heap<Disk>, input: &Input) -> Result<Vec<usize>, Failure> {
     let all: Vec<usize> = (0..heap.volumes().len()).collect();
     if all.is_empty() {
-        return Err(Failure::Damage(nothing_found(heap)));
+        return Err(nothing_found(heap));
     }
     let Some(wanted) = &input.volume else { return Ok(all) };
     let (name, id) = match wanted.rsplit_once('/').map(|(name, id)| (name, id.parse::<u32>())) {
@@ -86,14 +104,24 @@ pub(crate) fn choose(heap: &Heap<Disk>, input: &Input) -> Result<Vec<usize>, Fai
     Ok(chosen)
 }
 
-/// The one volume the user means.
+/// The one volume the user means: the chosen one, or the only one that is complete.
 ///
 /// # Errors
 ///
 /// As [`choose`], and [`Failure::Usage`] when there are several.
-pub(crate) fn choose_one(heap: &Heap<Disk>, input: &Input) -> Result<usize, Failure> {
-    match choose(heap, input)?[..] {
-        [number] => Ok(number),
+pub(crate) fn choose_one(heap: &Heap<Disk>, input: &Input, output: Output) -> Result<usize, Failure> {
+    let chosen = choose(heap, input)?;
+    let complete = |number: &usize| heap.volumes()[*number].is_complete();
+    let mut likely = chosen.iter().copied().filter(complete);
+    match (&chosen[..], likely.next(), likely.next()) {
+        ([number], _, _) => Ok(*number),
+        (_, Some(number), None) => {
+            if !output.quiet {
+                let (name, id) = (heap.volumes()[number].name, heap.volumes()[number].id);
+                note(&format!("of {} only {name}/{id} is complete; it is used", names(heap)));
+            }
+            Ok(number)
+        }
         _ => {
             let names = names(heap);
             Err(Failure::Usage(format!("there are several volumes; choose one by --volume: {names}")))
@@ -104,6 +132,18 @@ pub(crate) fn choose_one(heap: &Heap<Disk>, input: &Input) -> Result<usize, Fail
 /// Whether a file could not be read, which the exit status must not hide.
 pub(crate) fn unreadable(heap: &Heap<Disk>) -> bool {
     heap.strangers().iter().any(|(_, stranger)| matches!(stranger, Stranger::Unreadable(_)))
+}
+
+/// Says which files could not be read: what was asked for may have worked without them.
+pub(crate) fn note_unreadable(heap: &Heap<Disk>, output: Output) {
+    if output.quiet {
+        return;
+    }
+    for (file, stranger) in heap.strangers() {
+        if let Stranger::Unreadable(reason) = stranger {
+            note(&format!("{}: {reason}", heap.files()[*file].label));
+        }
+    }
 }
 
 /// Says which files could not be read or are strangers.
@@ -131,33 +171,41 @@ pub(crate) fn read_error(heap: &Heap<Disk>, volume: usize, error: &ReadError) ->
     }
 }
 
+/// The volumes, as far as a line has room.
 fn names(heap: &Heap<Disk>) -> String {
-    let names: Vec<String> =
-        heap.volumes().iter().map(|volume| format!("{}/{}", volume.name, volume.id)).collect();
-    names.join(", ")
-}
-
-fn nothing_found(heap: &Heap<Disk>) -> String {
-    let others = virstor_inspect::document::info::Info::new(heap, &[]).other_files;
-    match &others[..] {
-        [only] => format!("{}: {}", only.file, only.message),
-        [first, rest @ ..] => {
-            format!(
-                "no virstor volume here: {}: {}; and {} more files",
-                first.file,
-                first.message,
-                rest.len()
-            )
-        }
-        [] => "no virstor volume here".into(),
+    const LINE: usize = 8;
+    let volumes = heap.volumes();
+    let names = volumes.iter().take(LINE).map(|volume| format!("{}/{}", volume.name, volume.id));
+    let names = names.collect::<Vec<_>>().join(", ");
+    match volumes.len().saturating_sub(LINE) {
+        0 => names,
+        more => format!("{names} and {more} more ('virstor info' lists them)"),
     }
 }
 
+/// That there is no volume. A file that cannot be read is named first: it may be the one.
+fn nothing_found(heap: &Heap<Disk>) -> Failure {
+    let others = virstor_inspect::document::info::Info::new(heap, &[]).other_files;
+    let unreadable = others.iter().find(|other| other.reason == "unreadable");
+    let line = match (unreadable.or(others.first()), others.len()) {
+        (None, _) => "no virstor volume here".into(),
+        (Some(only), 1) => format!("{}: {}", only.file, only.message),
+        (Some(named), count) => {
+            let (file, message, more) = (&named.file, &named.message, count - 1);
+            format!("no virstor volume here: {file}: {message}; and {more} more files")
+        }
+    };
+    if unreadable.is_some() { Failure::Operation(line) } else { Failure::Damage(line) }
+}
+
 fn preferred(input: &Input, files: &[(FileSpec<'_>, Identity)]) -> Result<Vec<usize>, Failure> {
-    let number = |wanted: &String| {
-        let identity = Identity::of(Path::new(wanted));
+    let number = |wanted: &OsString| {
+        let wanted = Path::new(wanted);
+        let identity = Identity::of(wanted);
         let found = files.iter().position(|(spec, other)| spec.path == wanted || other.same(&identity));
-        found.ok_or_else(|| Failure::Usage(format!("--prefer {wanted}: not one of the files given")))
+        found.ok_or_else(|| {
+            Failure::Usage(format!("--prefer {}: not one of the files given", wanted.display()))
+        })
     };
     input.prefer.iter().map(number).collect()
 }
@@ -165,20 +213,19 @@ fn preferred(input: &Input, files: &[(FileSpec<'_>, Identity)]) -> Result<Vec<us
 /// A FILE argument: `[NAME=]FILE[@SECTORSIZE]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct FileSpec<'a> {
-    path: &'a str,
+    path: &'a Path,
     name: Option<&'a str>,
     sector_size: Option<u32>,
 }
 
 impl<'a> FileSpec<'a> {
-    /// Takes the text apart; a file that exists under the whole text is taken as it stands.
-    fn parse(text: &'a str) -> Result<Self, Failure> {
-        let exists = |path: &str| Path::new(path).exists();
-        let mut spec = Self { path: text, name: None, sector_size: None };
-        if exists(text) {
-            return Ok(spec);
-        }
-        if let Some((path, sector)) = spec.path.rsplit_once('@')
+    /// Takes the text apart; a file that exists under the whole text is taken as it stands, and so is a name
+    /// that is no text.
+    fn parse(argument: &'a OsStr) -> Result<Self, Failure> {
+        let whole = Self { path: Path::new(argument), name: None, sector_size: None };
+        let Some(text) = argument.to_str().filter(|_| !whole.path.exists()) else { return Ok(whole) };
+        let (mut path, mut spec) = (text, whole);
+        if let Some((before, sector)) = text.rsplit_once('@')
             && let Ok(sector) = sector.parse::<u32>()
         {
             if !virstor::format::SECTOR_SIZES.contains(&sector) {
@@ -186,20 +233,22 @@ impl<'a> FileSpec<'a> {
                     "{text}: a sector size is a power of two from 512 to 65536, not {sector}"
                 )));
             }
-            (spec.path, spec.sector_size) = (path, Some(sector));
+            (path, spec.sector_size) = (before, Some(sector));
         }
-        if !exists(spec.path)
-            && let Some((name, path)) = spec.path.split_once('=')
+        if !Path::new(path).exists()
+            && let Some((name, after)) = path.split_once('=')
         {
-            (spec.name, spec.path) = (Some(name), path);
+            (spec.name, path) = (Some(name), after);
         }
+        spec.path = Path::new(path);
         Ok(spec)
     }
 
     /// What FreeBSD would call it: the name given, or the file's own without its folders and `/dev/`.
-    fn provider(&self) -> &'a str {
-        let base = || Path::new(self.path).file_name().and_then(|name| name.to_str()).unwrap_or(self.path);
-        self.name.unwrap_or_else(base)
+    fn provider(&self) -> Vec<u8> {
+        let base = || self.path.file_name().unwrap_or(self.path.as_os_str());
+        let name = self.name.map_or_else(base, OsStr::new);
+        name.as_encoded_bytes().to_vec()
     }
 }
 
@@ -209,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_file_argument_may_carry_a_name_and_a_sector_size() {
-        let spec = |path, name, sector_size| FileSpec { path, name, sector_size };
+        let spec = |path, name, sector_size| FileSpec { path: Path::new(path), name, sector_size };
         for (text, expected) in [
             ("c0", spec("c0", None, None)),
             ("da0=c0", spec("c0", Some("da0"), None)),
@@ -217,9 +266,9 @@ mod tests {
             ("gpt/x=dir/c0@512", spec("dir/c0", Some("gpt/x"), Some(512))),
             ("mail@home", spec("mail@home", None, None)),
         ] {
-            assert_eq!(FileSpec::parse(text).expect(text), expected);
+            assert_eq!(FileSpec::parse(OsStr::new(text)).expect(text), expected);
         }
-        assert!(FileSpec::parse("c0@1000").is_err());
-        assert_eq!(FileSpec::parse("dir/c0").expect("plain").provider(), "c0");
+        assert!(FileSpec::parse(OsStr::new("c0@1000")).is_err());
+        assert_eq!(FileSpec::parse(OsStr::new("dir/c0")).expect("plain").provider(), b"c0");
     }
 }

@@ -1,5 +1,6 @@
 //! Everything the program prints goes through here.
 
+use std::ffi::OsStr;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -67,9 +68,15 @@ pub(crate) fn note(line: &str) {
     warn_line(&format!("virstor: note: {line}"));
 }
 
+/// Text from outside (the name of a file, an argument) as it may be shown: what would move the cursor, break
+/// the line or turn the text becomes an escape.
+pub(crate) fn shown(text: impl AsRef<OsStr>) -> String {
+    virstor::format::Printable(text.as_ref().as_encoded_bytes()).to_string()
+}
+
 fn warn_line(line: &str) {
     // Nobody is left to tell when stderr is gone too.
-    _ = writeln!(io::stderr(), "{line}");
+    _ = writeln!(io::stderr(), "{}", shown(line));
 }
 
 /// Columns of text, aligned: the first row is the heading. Columns whose heading starts with `>` are numbers.

@@ -1,9 +1,10 @@
 //! A heap of files, looked through: which volumes are in it, what their maps say, what FreeBSD would do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use virstor::assemble::{Assembly, Candidate, Volume, assemble};
+use virstor::format::Name;
 use virstor::geometry::ComponentIndex;
 use virstor::io::{IoError, ReadAt, Window};
 use virstor::kernel::{Kernel, Outcome, Provider, Tunables};
@@ -61,6 +62,13 @@ pub struct FileDisk<D> {
     disk: D,
 }
 
+impl<D> FileDisk<D> {
+    /// The number of the file in [`Heap::files`].
+    pub fn file(&self) -> usize {
+        self.file
+    }
+}
+
 impl<D: ReadAt> ReadAt for FileDisk<D> {
     fn size(&self) -> u64 {
         self.disk.size()
@@ -81,10 +89,12 @@ pub enum Stranger {
     Unreadable(String),
     /// It is empty.
     Empty,
-    /// There is no record in it, as far as it was searched (`searched` bytes from its end).
+    /// There is no record in it, as far as it was searched.
     NotVirstor {
         /// How many bytes from its end were searched.
         searched: u64,
+        /// How many bytes it has.
+        size: u64,
     },
     /// It holds records, but none that make a component (by candidate).
     Unfit(usize),
@@ -100,7 +110,10 @@ pub struct Heap<D> {
     strangers: Vec<(usize, Stranger)>,
     kernel: Kernel<ComponentDisk<D>>,
     outcomes: Vec<(usize, String, Outcome)>,
+    files_by_name: BTreeMap<Vec<u8>, BTreeSet<usize>>,
 }
+
+static NO_FILES: BTreeSet<usize> = BTreeSet::new();
 
 impl<D: ReadAt + Clone> Heap<D> {
     /// Looks through `files`, in the order FreeBSD would be offered them.
@@ -116,6 +129,12 @@ impl<D: ReadAt + Clone> Heap<D> {
         }
         strangers.sort_by_key(|(file, _)| *file);
 
+        let mut files_by_name: BTreeMap<Vec<u8>, BTreeSet<usize>> = BTreeMap::new();
+        for (file, located) in &located {
+            let name = located.tasted.record.name().bytes().to_vec();
+            files_by_name.entry(name).or_default().insert(*file);
+        }
+
         let mut scans = Scans::default();
         let mut heap = Self {
             files,
@@ -125,6 +144,7 @@ impl<D: ReadAt + Clone> Heap<D> {
             strangers,
             kernel: Kernel::new(options.tunables),
             outcomes: Vec::new(),
+            files_by_name,
         };
         heap.scan_maps(&mut scans, progress);
         heap.ask_kernel(&offers, &mut scans, progress);
@@ -169,6 +189,19 @@ impl<D: ReadAt + Clone> Heap<D> {
     /// What became of each provider FreeBSD was offered: its file, its name, the outcome.
     pub fn outcomes(&self) -> &[(usize, String, Outcome)] {
         &self.outcomes
+    }
+
+    /// What became of the providers in one file.
+    pub fn outcomes_of(&self, file: usize) -> &[(usize, String, Outcome)] {
+        // Providers are offered file by file.
+        let start = self.outcomes.partition_point(|(other, _, _)| *other < file);
+        let len = self.outcomes[start..].partition_point(|(other, _, _)| *other == file);
+        &self.outcomes[start..start + len]
+    }
+
+    /// The files, ascending, that hold a record with this name.
+    pub fn files_with(&self, name: Name) -> &BTreeSet<usize> {
+        self.files_by_name.get(name.bytes()).unwrap_or(&NO_FILES)
     }
 
     /// The label of the file a candidate came from.
@@ -281,7 +314,7 @@ impl Findings {
                 self.offer(number, file, disk.size(), &regions, &found);
                 if found.is_empty() {
                     let searched = options.scan_len.min(disk.size());
-                    self.strange(number, Stranger::NotVirstor { searched });
+                    self.strange(number, Stranger::NotVirstor { searched, size: disk.size() });
                 }
                 for located in found {
                     self.keep(number, file, located);

@@ -9,6 +9,9 @@ use virstor::taste::Objection;
 
 use crate::heap::{Heap, Stranger};
 
+/// A record needs one sector; there are none smaller.
+const SMALLEST_SECTOR: u32 = virstor::format::SECTOR_SIZES[0];
+
 /// A stable code and a sentence.
 pub(crate) struct Words {
     pub(crate) code: &'static str,
@@ -107,6 +110,7 @@ pub(crate) fn place(located: &Located) -> Option<String> {
         Place::Whole => None,
         Place::Partition(name) => Some(format!("partition {name}")),
         Place::Grown => Some("start of the file, which has grown".into()),
+        Place::Cut => Some("the file, the end of which is cut off".into()),
         Place::Inside => Some("inside the file".into()),
     }
 }
@@ -117,6 +121,7 @@ pub(crate) fn place_code(place: &Place) -> &'static str {
         Place::Whole => "whole",
         Place::Partition(_) => "partition",
         Place::Grown => "grown",
+        Place::Cut => "cut",
         Place::Inside => "inside",
     }
 }
@@ -125,10 +130,14 @@ pub(crate) fn stranger<D: ReadAt + Clone>(heap: &Heap<D>, stranger: &Stranger) -
     let (code, message) = match stranger {
         Stranger::Unreadable(reason) => ("unreadable", reason.clone()),
         Stranger::Empty => ("empty", "the file is empty".into()),
-        Stranger::NotVirstor { searched: 0 } => {
+        Stranger::NotVirstor { size, .. } if *size < u64::from(SMALLEST_SECTOR) => (
+            "not_virstor",
+            format!("its size is {size}, and a record takes a sector of at least {SMALLEST_SECTOR} bytes"),
+        ),
+        Stranger::NotVirstor { searched: 0, .. } => {
             ("not_virstor", "its last sector holds no virstor record".into())
         }
-        Stranger::NotVirstor { searched } => {
+        Stranger::NotVirstor { searched, .. } => {
             ("not_virstor", format!("no virstor record in its last {searched} bytes"))
         }
         Stranger::Unfit(candidate) => {
@@ -138,16 +147,24 @@ pub(crate) fn stranger<D: ReadAt + Clone>(heap: &Heap<D>, stranger: &Stranger) -
                 Unfit::Version(version) => {
                     ("unknown_version", format!("its record has version {version}, and only 1 is known"))
                 }
-                Unfit::Nonsensical { count, chunk_size, virtual_size } => (
-                    "nonsensical_record",
-                    format!(
-                        "its record says {count} components, chunk size {chunk_size}, virtual size {virtual_size}"
-                    ),
-                ),
+                Unfit::Nonsensical { count, chunk_size, virtual_size } => {
+                    ("nonsensical_record", nonsense(count, chunk_size, virtual_size))
+                }
             }
         }
     };
     Words { code, message, candidate: None }
+}
+
+/// Which number of a record makes it nonsense, and what it has to be.
+fn nonsense(count: u16, chunk_size: u32, virtual_size: u64) -> String {
+    if count < 1 {
+        format!("its record says that there are {count} components; there is at least 1")
+    } else if chunk_size < 1 {
+        format!("its record says that a chunk has {chunk_size} bytes; it has at least 1")
+    } else {
+        format!("its record says that the volume has {virtual_size} bytes, less than a chunk of {chunk_size}")
+    }
 }
 
 /// Why FreeBSD did not take a provider; `None` when it did, or when it is none of the class's business.

@@ -5,6 +5,7 @@
 //!              Machine                            disks with caches, and every state a power cut can leave
 //!  fixtures    golden, vectors, pattern           what FreeBSD's own code did, and the bytes it wrote
 //!  specimens   Record, MapEntry, SetBuilder       sets of any shape, encoded independently of the engine
+//!              hostile                            heaps of files with anything wrong, made from any bytes
 //!  chance      SplitMix64                         the same numbers for the same seed, everywhere
 //! ```
 //!
@@ -18,6 +19,7 @@ mod counting;
 mod digest;
 mod failing;
 pub mod golden;
+pub mod hostile;
 mod machine;
 mod map_entry;
 mod pattern;
@@ -29,7 +31,7 @@ mod sparse_disk;
 pub mod vectors;
 
 pub use counting::Counting;
-pub use digest::sha256_hex;
+pub use digest::{sha256_hex, sha256_of_file};
 pub use failing::Failing;
 pub use golden::GoldenSet;
 pub use machine::{Cut, Machine, MachineDisk};

@@ -192,7 +192,8 @@ impl fmt::Debug for Name {
     }
 }
 
-/// Bytes from a disk, made fit for a terminal: what is not printable UTF-8 becomes `\xNN`.
+/// Bytes from a disk, made fit for a terminal: what is not printable UTF-8 becomes `\xNN`, and letters that
+/// are not seen but turn the text around them become `\u{NNNN}`.
 #[derive(Debug, Clone, Copy)]
 pub struct Printable<'a>(pub &'a [u8]);
 
@@ -203,6 +204,8 @@ impl fmt::Display for Printable<'_> {
             for letter in part.valid().chars() {
                 if letter.is_control() {
                     write!(f, "\\x{:02x}", u32::from(letter))?;
+                } else if turns_text(letter) {
+                    write!(f, "\\u{{{:04x}}}", u32::from(letter))?;
                 } else {
                     f.write_char(letter)?;
                 }
@@ -213,6 +216,12 @@ impl fmt::Display for Printable<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether the letter has no shape and changes the order or the breaks of the text around it: a name with one
+/// can make the rest of the line read as something else. Unicode's `Bidi_Control`, and its two separators.
+fn turns_text(letter: char) -> bool {
+    matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// What a component is used for.
@@ -396,5 +405,6 @@ mod tests {
     #[test]
     fn names_are_shown_without_terminal_tricks() {
         assert_eq!(alloc::format!("{}", Printable(b"a\x1b[2Jb\xffc\xc3\xbc")), "a\\x1b[2Jb\\xffcü");
+        assert_eq!(alloc::format!("{}", Printable("gpj\u{202e}.exe".as_bytes())), "gpj\\u{202e}.exe");
     }
 }

@@ -22,6 +22,9 @@ pub enum Place {
     /// The file goes on behind the component: it has grown, or carries trailing bytes. FreeBSD does not look
     /// there.
     Grown,
+    /// The file is the component, but ends within its last sector, behind the record. FreeBSD, which sees whole
+    /// sectors only, does not find it.
+    Cut,
     /// The component starts inside the file, outside any partition table that could be read.
     Inside,
 }
@@ -79,7 +82,7 @@ pub fn locate(
 ) -> Result<Vec<Located>, IoError> {
     let mut found = Vec::new();
     if let Some(tasted) = taste(disk, search.sector_size)? {
-        found.push(at_end(disk, tasted));
+        found.push(at_end(disk, tasted, search.sector_size));
     }
     for region in regions {
         if let Some(located) = in_region(disk, region, search.sector_size) {
@@ -95,7 +98,7 @@ pub fn locate(
 }
 
 /// The component whose record is the last sector of `disk`.
-fn at_end(disk: &(impl ReadAt + ?Sized), tasted: Tasted) -> Located {
+fn at_end(disk: &(impl ReadAt + ?Sized), tasted: Tasted, sector_size: Option<u32>) -> Located {
     let size = disk.size();
     let provsize = tasted.record.provsize.get();
     let whole = Located { place: Place::Whole, start: 0, len: size, tasted };
@@ -108,9 +111,9 @@ fn at_end(disk: &(impl ReadAt + ?Sized), tasted: Tasted) -> Located {
     if record_at(disk, old).is_some_and(|record| record.provsize.get() == provsize) {
         return whole;
     }
-    let start = size - provsize;
-    let tasted = Tasted { offset: tasted.offset - start, ..tasted };
-    Located { place: Place::Inside, start, len: provsize, tasted }
+    // A few trailing bytes look like a larger sector: 512 of them put the record where a sector of 1024 bytes
+    // would have it. What the size says counts.
+    around(size, tasted.offset, tasted.record, sector_size).unwrap_or(whole)
 }
 
 fn in_region(disk: &(impl ReadAt + ?Sized), region: &Region, sector_size: Option<u32>) -> Option<Located> {
@@ -182,14 +185,64 @@ fn around(size: u64, offset: u64, record: Record, sector_size: Option<u32>) -> O
         end <= size && provsize <= end && provsize > u64::from(*sector)
     };
     let sizes = SECTOR_SIZES.into_iter().filter(|sector| sector_size.is_none_or(|wanted| wanted == *sector));
-    // A component at the very start of the file is the likeliest: an image that grew.
-    let sector = sizes
-        .clone()
-        .filter(fits)
-        .find(|sector| offset + u64::from(*sector) == provsize)
-        .or_else(|| sizes.clone().find(fits))?;
+    // A component at the very start of the file is the likeliest: an image that grew, or was cut off.
+    let at_start = sizes.clone().find(|sector| offset + u64::from(*sector) == provsize);
+    if let Some(sector_size) = at_start.filter(|_| provsize > size) {
+        let tasted = Tasted { record, offset, sector_size };
+        return Some(Located { place: Place::Cut, start: 0, len: size, tasted });
+    }
+    let sector = at_start.filter(fits).or_else(|| sizes.clone().find(fits))?;
     let start = offset + u64::from(sector) - provsize;
     let place = if start == 0 { Place::Grown } else { Place::Inside };
     let tasted = Tasted { record, offset: offset - start, sector_size: sector };
     Some(Located { place, start, len: provsize, tasted })
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use zerocopy::IntoBytes;
+    use zerocopy::byteorder::U64;
+
+    use super::*;
+
+    /// A component of `size` bytes with sectors of `sector` bytes.
+    fn component(size: usize, sector: usize) -> Vec<u8> {
+        let mut record = Record::decode(&[0; RECORD_LEN]);
+        record.md_magic[..MAGIC.len()].copy_from_slice(MAGIC);
+        record.md_version.set(VERSION);
+        record.provsize = U64::new(size as u64);
+        let mut disk = vec![0; size];
+        disk[size - sector..][..RECORD_LEN].copy_from_slice(record.as_bytes());
+        disk
+    }
+
+    fn find(disk: &Vec<u8>) -> Vec<(Place, u64, u64, u32)> {
+        let search = Search { sector_size: None, scan_len: DEFAULT_SCAN_LEN };
+        let found = locate(disk, &[], search, &mut |_, _| ControlFlow::Continue(())).expect("memory");
+        found.into_iter().map(|it| (it.place, it.start, it.len, it.tasted.sector_size)).collect()
+    }
+
+    #[test]
+    fn a_component_whose_last_sector_is_cut_is_found_as_long_as_its_record_is_there() {
+        for (sector, number) in [(512, 512), (4096, 4096)] {
+            let whole = component(1 << 17, sector);
+            assert_eq!(find(&whole), [(Place::Whole, 0, 1 << 17, number)]);
+            for cut in [1, sector - RECORD_LEN - 1, sector - RECORD_LEN] {
+                let left = whole.len() - cut;
+                let found = find(&whole[..left].to_vec());
+                assert_eq!(found, [(Place::Cut, 0, left as u64, number)], "{cut} bytes of {sector}");
+            }
+            let gone = whole.len() - (sector - RECORD_LEN) - 1;
+            assert_eq!(find(&whole[..gone].to_vec()), []);
+        }
+    }
+
+    #[test]
+    fn a_component_in_a_file_that_has_grown_is_its_start() {
+        let mut grown = component(1 << 17, 512);
+        grown.resize((1 << 17) + 1000, 0);
+        assert_eq!(find(&grown), [(Place::Grown, 0, 1 << 17, 512)]);
+    }
 }

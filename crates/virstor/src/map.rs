@@ -36,7 +36,8 @@ pub struct MapReport {
     pub order: ByteOrder,
     /// Entries with the allocated bit.
     pub allocated: u64,
-    /// Of those, how many name each component: only valid entries, only components that are named.
+    /// Of those, how many name each component: only valid entries, only components that are named and are
+    /// there. A record may claim 65,535 components, so the missing ones are not told apart.
     pub used: BTreeMap<ComponentIndex, u64>,
     /// Allocated entries that name a component or a chunk which cannot be.
     pub bad: u64,
@@ -55,7 +56,8 @@ pub struct InvalidEntry {
     pub at: VirtualChunk,
     /// What it says.
     pub entry: MapEntry,
-    /// Valid allocated entries before it, by component: what the kernel has counted when it gives up.
+    /// Valid allocated entries before it, by component that is there: what the kernel has counted when it
+    /// gives up.
     pub used_before: BTreeMap<ComponentIndex, u64>,
 }
 
@@ -176,7 +178,7 @@ impl<'a> Scan<'a> {
 
     fn remember_invalid(&mut self, entry: MapEntry) {
         let at = VirtualChunk(self.position);
-        self.first_invalid = Some(InvalidEntry { at, entry, used_before: self.little.used() });
+        self.first_invalid = Some(InvalidEntry { at, entry, used_before: self.little.used(self.bounds) });
     }
 
     fn finish(self) -> MapReport {
@@ -186,7 +188,7 @@ impl<'a> Scan<'a> {
         MapReport {
             order,
             allocated: tally.allocated,
-            used: tally.used(),
+            used: tally.used(self.bounds),
             bad: tally.bad,
             unreadable: self.unreadable,
             read_error: self.read_error,
@@ -223,9 +225,10 @@ impl Tally {
         }
     }
 
-    fn used(&self) -> BTreeMap<ComponentIndex, u64> {
-        let named = (0..=u16::MAX).map(ComponentIndex).zip(self.used.iter().copied());
-        named.filter(|(_, used)| *used > 0).collect()
+    fn used(&self, bounds: &Bounds) -> BTreeMap<ComponentIndex, u64> {
+        let named = (0..=u16::MAX).map(ComponentIndex).zip(self.used.iter().copied().zip(bounds));
+        let there = named.filter(|(_, (used, bounds))| *used > 0 && bounds.is_some());
+        there.map(|(index, (used, _))| (index, used)).collect()
     }
 }
 

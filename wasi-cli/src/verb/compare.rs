@@ -20,8 +20,10 @@ const QCOW2_MAGIC: [u8; 4] = *b"QFI\xfb";
 
 pub(crate) fn run(args: &CompareArgs) -> Result<Status, Failure> {
     let heap = heap::open(&args.input, args.output, Tunables::default())?;
-    let number = heap::choose_one(&heap, &args.input)?;
-    let mut reader = heap.reader(number, verb::MAP_MEMORY);
+    let number = heap::choose_one(&heap, &args.input, args.output)?;
+    // One reader plans, the other reads: the plan may be longer than memory.
+    let mut planner = heap.reader(number, verb::MAP_MEMORY);
+    let reader = heap.reader(number, 0);
     let shown = args.with.display();
     let image = Disk::open(&args.with).map_err(|reason| Failure::Operation(format!("{shown}: {reason}")))?;
     refuse_qcow2(&image, &shown.to_string())?;
@@ -32,8 +34,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<Status, Failure> {
     range.end = range.end.min(image.size()).max(range.start);
     let mut comparison = Comparison::default();
     let mut progress = Progress::new(args.output.progress, args.output.quiet);
-    let segments: Vec<Segment> = reader.segments(range.clone()).collect();
-    for segment in segments {
+    for segment in planner.segments(range.clone()) {
         comparison
             .segment(&reader, &image, segment)
             .map_err(|error| failure(&heap, number, &shown, error))?;
@@ -56,6 +57,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<Status, Failure> {
     } else if !args.output.quiet {
         output::print(&text(&document))?;
     }
+    heap::note_unreadable(&heap, args.output);
     Ok(if document.identical { Status::Fine } else { Status::Damage })
 }
 

@@ -5,18 +5,22 @@ mod qcow2;
 mod raw;
 mod target;
 
+use std::io;
 use std::ops::Range;
+use std::path::Path;
 
+use virstor::geometry::ComponentIndex;
 use virstor::kernel::Tunables;
 use virstor::plan::{ReadError, VolumeReader};
 use virstor_inspect::Heap;
 use virstor_inspect::document::export::Export;
+use virstor_inspect::document::info::Missing;
 use virstor_inspect::document::map::Totals;
 use virstor_inspect::heap::ComponentDisk;
 
-use crate::args::{ExportArgs, Format, Missing};
+use crate::args::{ExportArgs, Format, Missing as OnMissing};
 use crate::disk::Disk;
-use crate::failure::{Failure, Status};
+use crate::failure::{Failure, Status, host_reason};
 use crate::progress::Progress;
 use crate::size::human;
 use crate::{heap, output, range, verb};
@@ -30,6 +34,7 @@ struct Job<'a> {
     volume: usize,
     range: Range<u64>,
     totals: Totals,
+    out: &'a Path,
 }
 
 impl Job<'_> {
@@ -46,18 +51,25 @@ impl Job<'_> {
     fn read_failure(&self, error: &ReadError) -> Failure {
         Failure::Operation(heap::read_error(self.heap, self.volume, error))
     }
+
+    /// The failure that a write error is, naming the image and what it takes.
+    fn write_failure(&self, error: &io::Error) -> Failure {
+        let (out, reason) = (self.out.display(), host_reason(error));
+        let (len, data) = (self.len(), self.totals.data);
+        Failure::Operation(format!("{out}: cannot be written ({len} bytes, {data} of them data): {reason}"))
+    }
 }
 
 pub(crate) fn run(args: &ExportArgs) -> Result<Status, Failure> {
     let heap = heap::open(&args.input, args.output, Tunables::default())?;
-    let volume = heap::choose_one(&heap, &args.input)?;
+    let volume = heap::choose_one(&heap, &args.input, args.output)?;
     let range = range::within(args.range, heap.volumes()[volume].size())?;
     let to_stdout = args.out.as_os_str() == "-";
     if to_stdout && args.output.json {
         return Err(Failure::Usage("--json and an image cannot both go to stdout".into()));
     }
     let totals = Totals::new(heap.reader(volume, verb::MAP_MEMORY).segments(range.clone()));
-    let job = Job { heap: &heap, volume, range, totals };
+    let job = Job { heap: &heap, volume, range, totals, out: &args.out };
     refuse_lost(&job, args.missing)?;
 
     let format = args.format.unwrap_or_else(|| {
@@ -71,12 +83,15 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Status, Failure> {
             Format::Qcow2 => qcow2::to_stdout(&job, &mut progress)?,
         }
     } else {
-        let target = target::Target::create(&args.out, args.force, &heap)?;
-        match format {
+        let target = target::Target::create(&args.out, args.force, &args.input)?;
+        let written = match format {
             Format::Raw => raw::to_file(&job, target.file(), &mut progress),
             Format::Qcow2 => qcow2::to_file(&job, target.file(), &mut progress),
+        };
+        if let Err(failure) = written {
+            target.discard();
+            return Err(failure);
         }
-        .map_err(|failure| target.explain(failure))?;
         target.finish()?;
     }
     drop(progress);
@@ -87,27 +102,45 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Status, Failure> {
     Ok(if job.totals.lost > 0 { Status::Damage } else { Status::Fine })
 }
 
-fn refuse_lost(job: &Job<'_>, missing: Missing) -> Result<(), Failure> {
-    if job.totals.lost == 0 || missing == Missing::Zero {
+fn refuse_lost(job: &Job<'_>, missing: OnMissing) -> Result<(), Failure> {
+    if job.totals.lost == 0 || missing == OnMissing::Zero {
         return Ok(());
     }
-    let volume = &job.heap.volumes()[job.volume];
-    let absent: Vec<String> = volume.missing().take(8).map(|index| index.to_string()).collect();
-    let why = if absent.is_empty() {
-        "the map is damaged".into()
-    } else {
-        format!("component {} is missing", absent.join(", "))
-    };
     Err(Failure::Operation(format!(
-        "{} of {} bytes are lost, because {why}; --missing zero exports the rest with zeros there",
-        job.totals.lost, job.totals.size
+        "{} of {} bytes are lost, because {}; --missing zero exports the rest with zeros there",
+        job.totals.lost,
+        job.totals.size,
+        why_lost(job)
     )))
+}
+
+/// The likeliest reason: what is wrong with the whole before what is wrong with single entries.
+fn why_lost(job: &Job<'_>) -> String {
+    let (volume, report) = (&job.heap.volumes()[job.volume], job.heap.map_report(job.volume));
+    let (needed, entries) = (volume.virtual_chunks(), volume.map_entries());
+    let first = volume.components.get(&ComponentIndex(0));
+    let Some(first) = first.map(|first| job.heap.label_of(first.candidate)) else {
+        return "component 0, which has the map, is missing".into();
+    };
+    if entries < needed {
+        return format!("the map needs {needed} entries, and {first} has room for {entries}");
+    }
+    if report.unreadable > 0 {
+        return format!("{} of {entries} map entries on {first} cannot be read", report.unreadable);
+    }
+    let missing = Missing::of(volume);
+    match (missing.runs(), report.bad) {
+        ([], 0) => "map entries name chunks behind the end of their component".into(),
+        ([], bad) => format!("{bad} of {entries} map entries on {first} name chunks that cannot be"),
+        ([run], _) if run.start() == run.end() => format!("component {missing} is missing"),
+        _ => format!("components {missing} are missing"),
+    }
 }
 
 fn report(args: &ExportArgs, job: &Job<'_>, format: Format) -> Result<(), Failure> {
     let volume = &job.heap.volumes()[job.volume];
     let document = Export {
-        output: args.out.display().to_string(),
+        output: output::shown(&args.out),
         format: match format {
             Format::Raw => "raw",
             Format::Qcow2 => "qcow2",

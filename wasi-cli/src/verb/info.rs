@@ -75,7 +75,7 @@ fn state(volume: &VolumeInfo) -> String {
     let count = volume.component_count;
     if !volume.complete {
         let present = volume.components.len();
-        return format!("incomplete: {present} of {count} components; missing {}", numbers(&volume.missing));
+        return format!("incomplete: {present} of {count} components; missing {}", volume.missing);
     }
     let damaged =
         volume.map.bad_entries + volume.map.unreadable_entries + (volume.virtual_chunks - volume.map.entries);
@@ -83,26 +83,6 @@ fn state(volume: &VolumeInfo) -> String {
         0 => format!("complete: {count} of {count} components"),
         _ => format!("damaged: {damaged} map entries cannot be used"),
     }
-}
-
-/// "1, 3-7": runs of numbers, at most a line of them.
-fn numbers(numbers: &[u16]) -> String {
-    let mut runs: Vec<(u16, u16)> = Vec::new();
-    for number in numbers {
-        match runs.last_mut() {
-            Some((_, last)) if *last + 1 == *number => *last = *number,
-            _ => runs.push((*number, *number)),
-        }
-    }
-    let shown = runs
-        .iter()
-        .take(12)
-        .map(|(first, last)| if first == last { first.to_string() } else { format!("{first}-{last}") });
-    let mut text = shown.collect::<Vec<_>>().join(", ");
-    if runs.len() > 12 {
-        text.push_str(", ...");
-    }
-    text
 }
 
 fn kernel(kernel: &KernelInfo) -> String {
@@ -137,6 +117,7 @@ fn components(volume: &VolumeInfo) -> Vec<Vec<String>> {
             ("whole", _) => String::new(),
             (_, Some(partition)) => format!("partition {partition}"),
             ("grown", _) => "file has grown".into(),
+            ("cut", _) => "file is cut off".into(),
             _ => format!("at offset {}", component.offset),
         };
         rows.push(vec![
@@ -152,17 +133,4 @@ fn components(volume: &VolumeInfo) -> Vec<Vec<String>> {
         ]);
     }
     rows
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn missing_numbers_are_listed_in_runs() {
-        assert_eq!(numbers(&[1]), "1");
-        assert_eq!(numbers(&[1, 3, 4, 5, 9]), "1, 3-5, 9");
-        let odd: Vec<u16> = (0..100).map(|number| number * 2).collect();
-        assert!(numbers(&odd).ends_with("22, ..."));
-    }
 }

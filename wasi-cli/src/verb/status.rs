@@ -16,6 +16,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<Status, Failure> {
     } else {
         output::print(&commented(&document))?;
     }
+    heap::note_unreadable(&heap, args.output);
     match document.panic {
         Some(why) => Err(Failure::Damage(format!("FreeBSD panics when its configuration is read: {why}"))),
         None if heap::unreadable(&heap) => Ok(Status::Failed),

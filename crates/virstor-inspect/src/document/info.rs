@@ -1,5 +1,8 @@
 //! `info`: the volumes, their components, and what FreeBSD would do with them.
 
+use std::fmt;
+use std::ops::RangeInclusive;
+
 use virstor::assemble::{Component, Volume};
 use virstor::format::ComponentFlags;
 use virstor::geometry::ComponentIndex;
@@ -36,7 +39,8 @@ document! {
         /// Whether all of them are there.
         pub complete: bool,
         /// The numbers of those that are not.
-        pub missing: Vec<u16>,
+        #[cfg_attr(feature = "schema", schemars(with = "Vec<u16>"))]
+        pub missing: Missing,
         /// Chunks of the virtual device.
         pub virtual_chunks: u64,
         /// Those that have a physical chunk.
@@ -71,7 +75,7 @@ document! {
         pub index: u16,
         /// The file it is in.
         pub file: String,
-        /// How it was found: `whole`, `partition`, `grown` or `inside`.
+        /// How it was found: `whole`, `partition`, `grown`, `cut` or `inside`.
         pub place: String,
         /// The partition, as FreeBSD names it ("p2"), where it is one.
         pub partition: Option<String>,
@@ -130,6 +134,59 @@ document! {
     }
 }
 
+/// The numbers of missing components, as runs: a record may claim 65,535 of them, and there may be thousands of
+/// such records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing(Vec<RangeInclusive<u16>>);
+
+impl Missing {
+    /// The numbers of the components of `volume` that are not there. Takes memory for those that are.
+    #[must_use]
+    pub fn of(volume: &Volume) -> Self {
+        let mut runs = Vec::new();
+        let mut next = 0;
+        for index in volume.components.keys() {
+            if next < index.0 {
+                runs.push(next..=index.0 - 1);
+            }
+            // The count has 16 bits, so the largest number is 65534.
+            next = index.0 + 1;
+        }
+        if next < volume.component_count {
+            runs.push(next..=volume.component_count - 1);
+        }
+        Self(runs)
+    }
+
+    /// The runs, ascending, with a number that is there between any two.
+    #[must_use]
+    pub fn runs(&self) -> &[RangeInclusive<u16>] {
+        &self.0
+    }
+}
+
+/// "1, 3-7": runs of numbers, at most a line of them.
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LINE: usize = 12;
+        for (index, run) in self.0.iter().take(LINE).enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            match (run.start(), run.end()) {
+                (first, last) if first == last => write!(f, "{separator}{first}")?,
+                (first, last) => write!(f, "{separator}{first}-{last}")?,
+            }
+        }
+        if self.0.len() > LINE { f.write_str(", ...") } else { Ok(()) }
+    }
+}
+
+/// An array of numbers, written one by one.
+impl serde::Serialize for Missing {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().cloned().flatten())
+    }
+}
+
 impl Info {
     /// The document about `heap`; `chosen` picks the volumes that are shown.
     pub fn new<D: ReadAt + Clone>(heap: &Heap<D>, chosen: &[usize]) -> Self {
@@ -166,7 +223,7 @@ impl VolumeInfo {
             sector_size: volume.sector_size,
             component_count: volume.component_count,
             complete: volume.is_complete(),
-            missing: volume.missing().map(|index| index.0).collect(),
+            missing: Missing::of(volume),
             virtual_chunks: volume.virtual_chunks(),
             allocated_chunks: report.allocated,
             physical_chunks: volume
@@ -235,10 +292,9 @@ fn taken<D: ReadAt + Clone>(heap: &Heap<D>, candidate: usize, partition: Option<
     let shown = format!("{}{}", heap.files()[*file].label, partition.unwrap_or_default());
     let lies_there =
         matches!(located.place, virstor::locate::Place::Whole | virstor::locate::Place::Partition(_));
-    lies_there
-        && heap.outcomes().iter().any(|(other, name, outcome)| {
-            other == file && *name == shown && matches!(outcome, Outcome::Attached(_))
-        })
+    let attached =
+        |(_, name, outcome): &(_, String, _)| *name == shown && matches!(outcome, Outcome::Attached(_));
+    lies_there && heap.outcomes_of(*file).iter().any(attached)
 }
 
 fn flags(flags: ComponentFlags) -> Vec<String> {
@@ -290,20 +346,35 @@ fn refusals<D: ReadAt + Clone>(
         let missing = usize::from(geom.component_count) - geom.components.len();
         reasons.push(format!("{missing} of {} components are missing", geom.component_count));
     }
-    let ours = |file: usize| {
-        heap.located().iter().any(|(other, located)| {
-            *other == file && located.tasted.record.name().bytes() == volume.name.bytes()
-        })
-    };
-    let refused = heap.outcomes().iter().filter(|(file, _, _)| ours(*file));
+    let refused = heap.files_with(volume.name).iter().flat_map(|file| heap.outcomes_of(*file));
     reasons.extend(refused.filter_map(|(_, label, outcome)| words::refusal(label, outcome)));
     let hidden = volume.components.values().map(|component| &heap.located()[component.candidate]);
     reasons.extend(hidden.filter_map(|(file, located)| {
-        use virstor::locate::Place::{Grown, Inside};
+        use virstor::locate::Place::{Cut, Grown, Inside};
         let label = &heap.files()[*file].label;
-        matches!(located.place, Grown | Inside)
+        matches!(located.place, Cut | Grown | Inside)
             .then(|| format!("{label} holds a component where FreeBSD does not look"))
     }));
     reasons.dedup();
     reasons.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_numbers_are_listed_in_runs() {
+        let shown = |runs: &[RangeInclusive<u16>]| Missing(runs.to_vec()).to_string();
+        assert_eq!(shown(&[1..=1]), "1");
+        assert_eq!(shown(&[1..=1, 3..=5, 9..=9]), "1, 3-5, 9");
+        let odd: Vec<_> = (0..100).map(|number| number * 2..=number * 2).collect();
+        assert!(shown(&odd).ends_with("22, ..."));
+    }
+
+    #[test]
+    fn missing_numbers_are_an_array_to_scripts() {
+        let missing = Missing(vec![0..=0, 2..=4]);
+        assert_eq!(serde_json::to_string(&missing).expect("memory"), "[0,2,3,4]");
+    }
 }

@@ -8,7 +8,7 @@ use virstor::plan::ReadError;
 
 use super::{Job, Reader};
 use crate::disk;
-use crate::failure::{Failure, host_reason};
+use crate::failure::Failure;
 use crate::progress::Progress;
 
 /// Bytes that are read and written at once.
@@ -46,9 +46,7 @@ pub(crate) fn perform(
     })
     .map_err(|error| match error {
         CopyError::Read(error) => job.read_failure(&error),
-        CopyError::Write(error) => {
-            Failure::Operation(format!("the image cannot be written: {}", host_reason(&error)))
-        }
+        CopyError::Write(error) => job.write_failure(&error),
     })
 }
 

@@ -9,7 +9,7 @@ use virstor_qcow2::{Layout, Piece, smallest_cluster_bits};
 
 use super::copy::BLOCK;
 use super::{Job, Reader, read_or_zero};
-use crate::failure::{Failure, host_reason};
+use crate::failure::Failure;
 use crate::output;
 use crate::progress::Progress;
 
@@ -18,11 +18,7 @@ const CLUSTER_BITS: u32 = 16;
 
 /// Writes the image to `file`.
 pub(crate) fn to_file(job: &Job<'_>, mut file: &File, progress: &mut Progress) -> Result<(), Failure> {
-    write(job, progress, &mut |bytes| {
-        file.write_all(bytes).map_err(|error| {
-            Failure::Operation(format!("the image cannot be written: {}", host_reason(&error)))
-        })
-    })
+    write(job, progress, &mut |bytes| file.write_all(bytes).map_err(|error| job.write_failure(&error)))
 }
 
 /// Writes the image to stdout.

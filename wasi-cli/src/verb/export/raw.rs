@@ -6,17 +6,19 @@ use virstor::plan::{Segment, SegmentPlace};
 
 use super::copy::{self, BLOCK, Piece};
 use super::{Job, read_or_zero};
-use crate::failure::{Failure, host_reason};
+use crate::failure::Failure;
 use crate::output;
 use crate::progress::Progress;
 
 /// Writes the image to `file`, which may be a disk that holds other things.
 pub(crate) fn to_file(job: &Job<'_>, file: &File, progress: &mut Progress) -> Result<(), Failure> {
-    let write_failed = |error: std::io::Error| {
-        Failure::Operation(format!("the image cannot be written: {}", host_reason(&error)))
-    };
+    let write_failed = |error: std::io::Error| job.write_failure(&error);
     let is_file = file.metadata().map_err(write_failed)?.is_file();
     if is_file {
+        // The largest file there can be has 2^63 - 1 bytes; std has other words for that.
+        if i64::try_from(job.len()).is_err() {
+            return Err(write_failed(std::io::ErrorKind::FileTooLarge.into()));
+        }
         file.set_len(job.len()).map_err(write_failed)?;
     }
     let mut planner = job.reader();

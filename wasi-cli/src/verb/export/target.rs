@@ -2,13 +2,12 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use virstor_inspect::Heap;
-
-use crate::disk::Disk;
+use crate::args::Input;
 use crate::failure::{Failure, host_reason};
-use crate::identity::Identity;
+use crate::heap;
 
 /// A file that is being written.
 #[derive(Debug)]
@@ -24,29 +23,28 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// When it is one of the inputs, exists (without `force`), or cannot be made. Nothing was changed then.
-    pub(crate) fn create(path: &Path, force: bool, heap: &Heap<Disk>) -> Result<Self, Failure> {
-        let shown = path.display();
-        let refused = |reason: String| Failure::Operation(format!("{shown}: {reason}"));
-        let identity = Identity::of(path);
-        let is_input = |label: &str| Identity::of(Path::new(label)).same(&identity);
-        if heap.files().iter().any(|file| is_input(&file.label)) {
+    /// When it, or `path.part`, is one of the inputs; when it exists (without `force`), or cannot be made.
+    /// Nothing was changed then.
+    pub(crate) fn create(path: &Path, force: bool, input: &Input) -> Result<Self, Failure> {
+        let refused = |reason: String| Failure::Operation(format!("{}: {reason}", path.display()));
+        if heap::is_input(input, path)? {
             return Err(refused("is one of the inputs".into()));
         }
         let existing = fs::metadata(path).ok().map(|metadata| metadata.file_type());
         if existing.is_some_and(|kind| kind.is_dir()) {
             return Err(refused("is a folder".into()));
         }
-        if existing.is_some() && !force {
+        // A link that leads nowhere exists, too.
+        if !force && fs::symlink_metadata(path).is_ok() {
             return Err(refused("exists; --force replaces it".into()));
         }
         let temporary = existing.is_none_or(|kind| kind.is_file()).then(|| part_of(path));
-        let open = |name: &Path, fresh: bool| {
-            OpenOptions::new().read(true).write(true).create(fresh).truncate(fresh).open(name)
-        };
         let file = match &temporary {
-            Some(temporary) => open(temporary, true),
-            None => open(path, false),
+            Some(temporary) => {
+                refuse_to_replace(temporary, input)?;
+                OpenOptions::new().read(true).write(true).create(true).truncate(true).open(temporary)
+            }
+            None => OpenOptions::new().read(true).write(true).open(path),
         };
         let file = file.map_err(|error| refused(format!("cannot be written: {}", host_reason(&error))))?;
         Ok(Self { file, path: path.into(), temporary })
@@ -57,13 +55,12 @@ impl Target {
         &self.file
     }
 
-    /// Takes away what was written, and adds to `failure` which file it was about.
-    pub(crate) fn explain(&self, failure: Failure) -> Failure {
+    /// Takes away what was written.
+    pub(crate) fn discard(self) {
         if let Some(temporary) = &self.temporary {
             // Whatever is left is called .part and cannot be taken for an image.
             _ = fs::remove_file(temporary);
         }
-        failure
     }
 
     /// Makes the bytes durable, then gives the file its name.
@@ -71,11 +68,28 @@ impl Target {
         let failed = |error: std::io::Error| {
             Failure::Operation(format!("{}: {}", self.path.display(), host_reason(&error)))
         };
-        self.file.sync_all().map_err(failed)?;
-        match &self.temporary {
-            Some(temporary) => fs::rename(temporary, &self.path).map_err(failed),
-            None => Ok(()),
+        match (&self.temporary, self.file.sync_all()) {
+            (Some(temporary), Ok(())) => fs::rename(temporary, &self.path).map_err(failed),
+            // A device that has no cache to write out says so, and has all the bytes.
+            (None, Err(error)) if error.kind() == ErrorKind::InvalidInput => Ok(()),
+            (_, outcome) => outcome.map_err(failed),
         }
+    }
+}
+
+/// An older `.part` may be written over, for it is an export that was broken off; anything else may not.
+fn refuse_to_replace(temporary: &Path, input: &Input) -> Result<(), Failure> {
+    let refused = |reason: &str| {
+        let shown = temporary.display();
+        Err(Failure::Operation(format!("{shown}: {reason}, and the image is written there first")))
+    };
+    if heap::is_input(input, temporary)? {
+        return refused("is one of the inputs");
+    }
+    match fs::symlink_metadata(temporary) {
+        Ok(metadata) if metadata.is_symlink() => refused("is a link"),
+        Ok(metadata) if !metadata.is_file() => refused("is not a file"),
+        _ => Ok(()),
     }
 }
 
