@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  disks       SparseDisk, Counting, Failing      memory that behaves like a disk, or misbehaves on request
+//!              Machine                            disks with caches, and every state a power cut can leave
 //!  fixtures    golden, vectors, pattern           what FreeBSD's own code did, and the bytes it wrote
 //!  specimens   Record, MapEntry, SetBuilder       sets of any shape, encoded independently of the engine
 //!              hostile                            heaps of files with anything wrong, made from any bytes
@@ -19,6 +20,7 @@ mod digest;
 mod failing;
 pub mod golden;
 pub mod hostile;
+mod machine;
 mod map_entry;
 mod pattern;
 mod random;
@@ -32,6 +34,7 @@ pub use counting::Counting;
 pub use digest::{sha256_hex, sha256_of_file};
 pub use failing::Failing;
 pub use golden::GoldenSet;
+pub use machine::{Cut, Machine, MachineDisk};
 pub use map_entry::{ByteOrder, MapEntry};
 pub use pattern::pattern;
 pub use random::{SplitMix64, for_each_seed};

@@ -41,13 +41,36 @@ impl SparseDisk {
         disk
     }
 
+    /// Makes the `len` bytes from `offset` on zero, in time proportional to the pages that are kept.
+    ///
+    /// # Errors
+    ///
+    /// When they reach past the end; then nothing is changed.
+    pub fn write_zeros(&mut self, offset: u64, len: u64) -> Result<(), IoError> {
+        let Some(end) = offset.checked_add(len).filter(|end| *end <= self.size) else {
+            return Err(IoError::writing(offset, usize::try_from(len).unwrap_or(usize::MAX), "past the end"));
+        };
+        let kept: Vec<u64> = self
+            .pages
+            .range(offset / PAGE_U64..end.div_ceil(PAGE_U64))
+            .map(|(number, _)| number * PAGE_U64)
+            .collect();
+        for page in kept {
+            let (from, until) = (page.max(offset), (page + PAGE_U64).min(end));
+            self.write_at(from, &[0; PAGE][..shorter(PAGE, until - from)])?;
+        }
+        Ok(())
+    }
+
     /// Puts `bytes` at `offset`.
     ///
     /// # Errors
     ///
     /// When not all of `bytes` fits; then nothing is written.
     pub fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
-        self.check(offset, bytes.len())?;
+        if !self.holds(offset, bytes.len()) {
+            return Err(IoError::writing(offset, bytes.len(), "past the end"));
+        }
         let mut rest = bytes;
         let mut position = offset;
         while !rest.is_empty() {
@@ -133,11 +156,8 @@ impl SparseDisk {
         }
     }
 
-    fn check(&self, offset: u64, len: usize) -> Result<(), IoError> {
-        let end = offset.checked_add(len as u64);
-        end.is_some_and(|end| end <= self.size)
-            .then_some(())
-            .ok_or_else(|| IoError::new(offset, len, "past the end"))
+    fn holds(&self, offset: u64, len: usize) -> bool {
+        offset.checked_add(len as u64).is_some_and(|end| end <= self.size)
     }
 }
 
@@ -147,7 +167,9 @@ impl ReadAt for SparseDisk {
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
-        self.check(offset, buf.len())?;
+        if !self.holds(offset, buf.len()) {
+            return Err(IoError::new(offset, buf.len(), "past the end"));
+        }
         buf.fill(0);
         let end = offset + buf.len() as u64;
         for (&number, page) in self.pages.range(offset / PAGE_U64..end.div_ceil(PAGE_U64)) {
@@ -219,6 +241,11 @@ mod tests {
                 disk.write_at(start as u64, &bytes).unwrap();
 
                 let start = usize::try_from(random.below(size as u64 + 1)).unwrap();
+                let len = usize::try_from(random.below((size - start) as u64 / 4 + 1)).unwrap();
+                model[start..start + len].fill(0);
+                disk.write_zeros(start as u64, len as u64).unwrap();
+
+                let start = usize::try_from(random.below(size as u64 + 1)).unwrap();
                 let len = usize::try_from(random.below((size - start) as u64 + 1)).unwrap();
                 assert_eq!(disk.bytes(start as u64, len), model[start..start + len]);
             }
@@ -251,7 +278,7 @@ mod tests {
     fn a_request_past_the_end_is_refused_whole() {
         let mut disk = SparseDisk::new(10);
         let before = disk.clone();
-        assert_eq!(disk.write_at(8, b"abc"), Err(IoError::new(8, 3, "past the end")));
+        assert_eq!(disk.write_at(8, b"abc"), Err(IoError::writing(8, 3, "past the end")));
         assert_eq!(disk, before);
         assert_eq!(disk.read_at(11, &mut []), Err(IoError::new(11, 0, "past the end")));
         assert_eq!(disk.read_at(u64::MAX, &mut [0]), Err(IoError::new(u64::MAX, 1, "past the end")));

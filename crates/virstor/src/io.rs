@@ -1,7 +1,8 @@
 //! How the engine sees a disk: a size and bytes at positions.
 //!
 //! The engine opens nothing. Whoever drives it (a program, a browser worker, a simulated disk) hands it
-//! values that implement [`ReadAt`]; offsets and lengths are in bytes.
+//! values that implement [`ReadAt`], and [`WriteAt`] where something is to be changed; offsets and lengths
+//! are in bytes.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -25,28 +26,101 @@ pub trait ReadAt {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError>;
 }
 
+/// A disk that can also be written to.
+///
+/// Writing takes `&self` as reading does, so that the map and the data of one component may be reached
+/// through two handles of the same disk. What was written is seen by reads at once, and survives a loss of
+/// power only after [`flush`](Self::flush).
+pub trait WriteAt: ReadAt {
+    /// Puts `bytes` at `offset`.
+    ///
+    /// # Errors
+    ///
+    /// [`IoError`] when not all of `bytes` could be written. What the range holds then is unspecified, byte
+    /// by byte the old or the new.
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError>;
+
+    /// Makes all that was written before durable.
+    ///
+    /// # Errors
+    ///
+    /// [`IoError`] when that is not certain. The engine calls again, and a success then must cover the earlier
+    /// writes, too: a driver whose system forgets them after an error goes on failing.
+    fn flush(&self) -> Result<(), IoError>;
+
+    /// Makes the `len` bytes from `offset` on zero. Drivers that can do so without writing them (a hole in a
+    /// sparse file) put their own in this place.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_at`](Self::write_at).
+    fn write_zeros(&self, offset: u64, len: u64) -> Result<(), IoError> {
+        let mut done = 0;
+        while done < len {
+            let piece = usize::try_from(len - done).map_or(ZEROS.len(), |rest| rest.min(ZEROS.len()));
+            self.write_at(offset + done, &ZEROS[..piece])?;
+            done += piece as u64;
+        }
+        Ok(())
+    }
+}
+
+/// What is written at once where zeros have to be written.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
+/// What the driver was asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Operation {
+    /// Give bytes.
+    #[default]
+    Read,
+    /// Take bytes.
+    Write,
+    /// Make durable what it took.
+    Flush,
+}
+
 /// What went wrong with a disk: where, and the driver's own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IoError {
-    /// First byte of the request that failed.
+    /// What failed.
+    pub operation: Operation,
+    /// First byte of the request that failed; 0 for a flush.
     pub offset: u64,
-    /// Length of the request that failed, in bytes.
+    /// Length of the request that failed, in bytes; 0 for a flush.
     pub len: u64,
     /// The driver's reason, for people ("permission denied").
     pub reason: String,
 }
 
 impl IoError {
-    /// An error for the request of `len` bytes at `offset`.
+    /// An error for reading `len` bytes at `offset`.
     #[must_use]
     pub fn new(offset: u64, len: usize, reason: impl Into<String>) -> Self {
-        Self { offset, len: len as u64, reason: reason.into() }
+        Self { operation: Operation::Read, offset, len: len as u64, reason: reason.into() }
+    }
+
+    /// An error for writing `len` bytes at `offset`.
+    #[must_use]
+    pub fn writing(offset: u64, len: usize, reason: impl Into<String>) -> Self {
+        Self { operation: Operation::Write, ..Self::new(offset, len, reason) }
+    }
+
+    /// An error for making durable what was written.
+    #[must_use]
+    pub fn flushing(reason: impl Into<String>) -> Self {
+        Self { operation: Operation::Flush, ..Self::new(0, 0, reason) }
     }
 }
 
 impl fmt::Display for IoError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot read {} bytes at offset {}: {}", self.len, self.offset, self.reason)
+        let Self { operation, offset, len, reason } = self;
+        match operation {
+            Operation::Read => write!(f, "cannot read {len} bytes at offset {offset}: {reason}"),
+            Operation::Write => write!(f, "cannot write {len} bytes at offset {offset}: {reason}"),
+            Operation::Flush => write!(f, "cannot make what was written durable: {reason}"),
+        }
     }
 }
 
@@ -69,6 +143,34 @@ impl<T: ReadAt + ?Sized> ReadAt for Arc<T> {
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
         (**self).read_at(offset, buf)
+    }
+}
+
+impl<T: WriteAt + ?Sized> WriteAt for &T {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
+        (**self).write_at(offset, bytes)
+    }
+
+    fn flush(&self) -> Result<(), IoError> {
+        (**self).flush()
+    }
+
+    fn write_zeros(&self, offset: u64, len: u64) -> Result<(), IoError> {
+        (**self).write_zeros(offset, len)
+    }
+}
+
+impl<T: WriteAt + ?Sized> WriteAt for Arc<T> {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
+        (**self).write_at(offset, bytes)
+    }
+
+    fn flush(&self) -> Result<(), IoError> {
+        (**self).flush()
+    }
+
+    fn write_zeros(&self, offset: u64, len: u64) -> Result<(), IoError> {
+        (**self).write_zeros(offset, len)
     }
 }
 
@@ -120,10 +222,95 @@ impl<D: ReadAt> ReadAt for Window<D> {
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
-        let fits = offset.checked_add(buf.len() as u64).is_some_and(|end| end <= self.len);
-        if !fits {
+        if !self.holds(offset, buf.len() as u64) {
             return Err(IoError::new(offset, buf.len(), "past the end"));
         }
         self.disk.read_at(self.start + offset, buf)
+    }
+}
+
+impl<D: WriteAt> WriteAt for Window<D> {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
+        if !self.holds(offset, bytes.len() as u64) {
+            return Err(IoError::writing(offset, bytes.len(), "past the end"));
+        }
+        self.disk.write_at(self.start + offset, bytes)
+    }
+
+    fn flush(&self) -> Result<(), IoError> {
+        self.disk.flush()
+    }
+
+    fn write_zeros(&self, offset: u64, len: u64) -> Result<(), IoError> {
+        if !self.holds(offset, len) {
+            let len = usize::try_from(len).unwrap_or(usize::MAX);
+            return Err(IoError::writing(offset, len, "past the end"));
+        }
+        self.disk.write_zeros(self.start + offset, len)
+    }
+}
+
+impl<D> Window<D> {
+    fn holds(&self, offset: u64, len: u64) -> bool {
+        offset.checked_add(len).is_some_and(|end| end <= self.len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+    use alloc::vec;
+    use core::cell::RefCell;
+
+    use super::*;
+
+    struct Memory(RefCell<Vec<u8>>);
+
+    impl ReadAt for Memory {
+        fn size(&self) -> u64 {
+            self.0.borrow().size()
+        }
+
+        fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
+            self.0.borrow().read_at(offset, buf)
+        }
+    }
+
+    impl WriteAt for Memory {
+        fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
+            let start = usize::try_from(offset).expect("small");
+            self.0.borrow_mut()[start..start + bytes.len()].copy_from_slice(bytes);
+            Ok(())
+        }
+
+        fn flush(&self) -> Result<(), IoError> {
+            Err(IoError::flushing("no power"))
+        }
+    }
+
+    #[test]
+    fn zeros_are_written_in_pieces_up_to_the_last_byte() {
+        let disk = Memory(RefCell::new(vec![7; 200_000]));
+        disk.write_zeros(3, 199_990).expect("within");
+        let bytes = disk.0.into_inner();
+        assert_eq!((&bytes[..3], &bytes[199_993..]), (&[7; 3][..], &[7; 7][..]));
+        assert!(bytes[3..199_993].iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn a_window_does_not_write_past_its_end() {
+        let disk = Memory(RefCell::new(vec![7; 100]));
+        let window = Window::new(&disk, 10, 20).expect("within");
+        assert_eq!(window.write_at(18, &[1; 3]), Err(IoError::writing(18, 3, "past the end")));
+        assert_eq!(window.write_zeros(u64::MAX, 2), Err(IoError::writing(u64::MAX, 2, "past the end")));
+        window.write_at(17, &[1; 3]).expect("within");
+        assert_eq!(disk.0.borrow()[26..31], [7, 1, 1, 1, 7]);
+    }
+
+    #[test]
+    fn an_error_says_what_failed() {
+        assert_eq!(IoError::new(1, 2, "x").to_string(), "cannot read 2 bytes at offset 1: x");
+        assert_eq!(IoError::writing(1, 2, "x").to_string(), "cannot write 2 bytes at offset 1: x");
+        assert_eq!(IoError::flushing("x").to_string(), "cannot make what was written durable: x");
     }
 }

@@ -263,6 +263,8 @@ pub struct MapPages<D> {
     pages: BTreeMap<u64, Page>,
     capacity: usize,
     clock: u64,
+    /// Entries that were set and are not on the disk yet: they survive their page.
+    unsettled: BTreeMap<VirtualChunk, MapEntry>,
 }
 
 #[derive(Debug)]
@@ -270,6 +272,8 @@ struct Page {
     bytes: Box<[u8]>,
     /// Bit n: the n-th piece of 4 KiB could not be read.
     unreadable: u16,
+    /// What the disk said to the first of them.
+    error: Option<IoError>,
     last_use: u64,
 }
 
@@ -294,7 +298,8 @@ impl<D: ReadAt> MapPages<D> {
     pub fn new(disk: D, entries: u64, order: ByteOrder, memory: u64) -> Self {
         assert!(entries <= disk.size() / MAP_ENTRY_LEN as u64, "the caller clips the map to its disk");
         let capacity = usize::try_from((memory / PAGE).max(1)).unwrap_or(usize::MAX);
-        Self { disk, entries, order, pages: BTreeMap::new(), capacity, clock: 0 }
+        let (pages, unsettled) = (BTreeMap::new(), BTreeMap::new());
+        Self { disk, entries, order, pages, capacity, clock: 0, unsettled }
     }
 
     /// How many entries there are to read.
@@ -330,6 +335,59 @@ impl<D: ReadAt> MapPages<D> {
         Run::Zero(leading_zeros(readable) as u64)
     }
 
+    /// Why the entry of `chunk` cannot be read. It is forgotten, so that the next look tries again.
+    pub(crate) fn take_error(&mut self, chunk: VirtualChunk) -> Option<IoError> {
+        self.pages.remove(&(chunk.0 / PAGE_ENTRIES))?.error
+    }
+
+    /// The entry of `chunk`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub(crate) fn entry(&mut self, chunk: VirtualChunk) -> Result<MapEntry, IoError> {
+        let mut bytes = [0; MAP_ENTRY_LEN];
+        bytes.copy_from_slice(self.bytes(chunk, MAP_ENTRY_LEN)?);
+        Ok(MapEntry::decode(bytes, self.order))
+    }
+
+    /// The `len` bytes of the map from the entry of `first` on, which must lie in one piece of 4 KiB, or in
+    /// one page and begin with it.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be read.
+    pub(crate) fn bytes(&mut self, first: VirtualChunk, len: usize) -> Result<&[u8], IoError> {
+        let (number, within) = (first.0 / PAGE_ENTRIES, first.0 % PAGE_ENTRIES);
+        let start = usize::try_from(within).expect("less than a page") * MAP_ENTRY_LEN;
+        let wanted = start / PIECE..(start + len).div_ceil(PIECE);
+        if wanted.into_iter().any(|piece| self.page(number).unreadable >> piece & 1 == 1)
+            && let Some(error) = self.take_error(first)
+        {
+            return Err(error);
+        }
+        Ok(&self.page(number).bytes[start..start + len])
+    }
+
+    /// Changes the entry of `chunk` as it is looked up, not on the disk.
+    pub(crate) fn set(&mut self, chunk: VirtualChunk, entry: MapEntry) {
+        self.unsettled.insert(chunk, entry);
+        let order = self.order;
+        if let Some(page) = self.pages.get_mut(&(chunk.0 / PAGE_ENTRIES)) {
+            page.set(chunk, entry, order);
+        }
+    }
+
+    /// The entry of `chunk` that was set is on the disk now.
+    pub(crate) fn settle(&mut self, chunk: VirtualChunk) {
+        self.unsettled.remove(&chunk);
+    }
+
+    /// The byte order of the entries.
+    pub(crate) fn order(&self) -> ByteOrder {
+        self.order
+    }
+
     fn page(&mut self, number: u64) -> &Page {
         self.clock += 1;
         if !self.pages.contains_key(&number) {
@@ -350,16 +408,30 @@ impl<D: ReadAt> MapPages<D> {
         let offset = number * PAGE;
         let len = (self.entries * MAP_ENTRY_LEN as u64 - offset).min(PAGE);
         let mut bytes = vec![0; usize::try_from(len).expect("at most a page")].into_boxed_slice();
-        let mut unreadable = 0;
+        let (mut unreadable, mut error) = (0, None);
         if self.disk.read_at(offset, &mut bytes).is_err() {
             for (index, piece) in bytes.chunks_mut(PIECE).enumerate() {
-                if self.disk.read_at(offset + (index * PIECE) as u64, piece).is_err() {
+                if let Err(why) = self.disk.read_at(offset + (index * PIECE) as u64, piece) {
                     unreadable |= 1 << index;
+                    error.get_or_insert(why);
                     piece.fill(0);
                 }
             }
         }
-        Page { bytes, unreadable, last_use: self.clock }
+        let mut page = Page { bytes, unreadable, error, last_use: self.clock };
+        let first = number * PAGE_ENTRIES;
+        for (chunk, entry) in self.unsettled.range(VirtualChunk(first)..VirtualChunk(first + PAGE_ENTRIES)) {
+            page.set(*chunk, *entry, self.order);
+        }
+        page
+    }
+}
+
+impl Page {
+    /// Puts the entry of `chunk`, which is in this page, into its place.
+    fn set(&mut self, chunk: VirtualChunk, entry: MapEntry, order: ByteOrder) {
+        let start = usize::try_from(chunk.0 % PAGE_ENTRIES).expect("less than a page") * MAP_ENTRY_LEN;
+        self.bytes[start..start + MAP_ENTRY_LEN].copy_from_slice(&entry.encode(order));
     }
 }
 

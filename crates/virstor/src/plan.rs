@@ -108,6 +108,11 @@ impl<D: ReadAt> VolumeReader<D> {
         self.disks.get(&component)
     }
 
+    /// The map, where component 0 is there.
+    pub(crate) fn map_mut(&mut self) -> Option<&mut MapPages<D>> {
+        self.map.as_mut()
+    }
+
     /// The segments of `range` (bytes of the virtual device), in order and without gaps.
     ///
     /// # Panics

@@ -1,0 +1,112 @@
+//! Which physical chunk comes next.
+//!
+//! The order is the kernel's (`allocate_chunk`): the current component upward, then the next component; never
+//! back, never a search. What differs is where the count starts (behind the last chunk that is referenced)
+//! and that a component without room is passed over: the kernel hands out a chunk behind its end.
+
+use alloc::vec::Vec;
+
+use crate::geometry::{ComponentIndex, PhysicalChunk};
+
+/// How far each component is used.
+#[derive(Debug)]
+pub(super) struct Allocator {
+    cursors: Vec<Cursor>,
+    current: usize,
+}
+
+/// How far one component is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cursor {
+    /// Chunks below are never handed out.
+    pub(super) reserved: u32,
+    /// The next chunk to hand out.
+    pub(super) next: u32,
+    /// Chunks from this one on do not exist.
+    pub(super) chunk_count: u32,
+}
+
+/// A chunk of a component.
+pub(super) type Place = (ComponentIndex, PhysicalChunk);
+
+impl Allocator {
+    /// The current component is the first that has room, or else the last.
+    pub(super) fn new(cursors: Vec<Cursor>) -> Self {
+        let current = cursors.iter().position(Cursor::has_room).unwrap_or(cursors.len() - 1);
+        Self { cursors, current }
+    }
+
+    pub(super) fn cursor(&self, component: ComponentIndex) -> Cursor {
+        self.cursors[component.as_usize()]
+    }
+
+    /// How many chunks can still be handed out.
+    pub(super) fn free(&self) -> u64 {
+        self.cursors[self.current..].iter().map(|cursor| u64::from(cursor.room())).sum()
+    }
+
+    /// How many components above the current one have room.
+    pub(super) fn free_components(&self) -> usize {
+        self.cursors[self.current + 1..].iter().filter(|cursor| cursor.has_room()).count()
+    }
+
+    /// The chunks that will be handed out, in order. Nothing changes.
+    pub(super) fn upcoming(&self) -> impl Iterator<Item = Place> + '_ {
+        let components = (0..=u16::MAX).map(ComponentIndex).zip(&self.cursors).skip(self.current);
+        components.flat_map(|(component, cursor)| {
+            (cursor.next..cursor.chunk_count).map(move |chunk| (component, PhysicalChunk(chunk)))
+        })
+    }
+
+    /// Hands out `place`, which must be the first of [`upcoming`](Self::upcoming).
+    pub(super) fn take(&mut self, (component, chunk): Place) {
+        self.current = component.as_usize();
+        let cursor = &mut self.cursors[self.current];
+        assert_eq!(cursor.next, chunk.0, "chunks are handed out in order");
+        cursor.next += 1;
+    }
+}
+
+impl Cursor {
+    /// Whether chunks were handed out.
+    pub(super) fn is_used(&self) -> bool {
+        self.next > self.reserved
+    }
+
+    fn has_room(&self) -> bool {
+        self.room() > 0
+    }
+
+    fn room(&self) -> u32 {
+        self.chunk_count.saturating_sub(self.next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    fn cursor(reserved: u32, next: u32, chunk_count: u32) -> Cursor {
+        Cursor { reserved, next, chunk_count }
+    }
+
+    #[test]
+    fn one_component_after_the_other_and_full_ones_are_passed_over() {
+        let mut allocator = Allocator::new(vec![cursor(2, 4, 5), cursor(0, 7, 7), cursor(0, 0, 2)]);
+        assert_eq!((allocator.free(), allocator.free_components()), (3, 1));
+        let places: Vec<_> = allocator.upcoming().map(|(component, chunk)| (component.0, chunk.0)).collect();
+        assert_eq!(places, [(0, 4), (2, 0), (2, 1)]);
+        for (component, chunk) in places {
+            allocator.take((ComponentIndex(component), PhysicalChunk(chunk)));
+        }
+        assert_eq!((allocator.free(), allocator.upcoming().next()), (0, None));
+    }
+
+    #[test]
+    fn a_reserve_beyond_the_end_is_no_room() {
+        let allocator = Allocator::new(vec![cursor(20, 20, 15), cursor(0, 0, 1)]);
+        assert_eq!(allocator.upcoming().count(), 1);
+    }
+}
