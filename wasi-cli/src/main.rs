@@ -1,2 +1,61 @@
-//! The `virstor` program.
-fn main() {}
+//! The `virstor` program: the engine on files, natively and as a WASI program.
+
+mod args;
+mod disk;
+mod failure;
+mod heap;
+mod identity;
+mod output;
+mod progress;
+mod range;
+mod size;
+mod verb;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Verb};
+use crate::failure::{Failure, Status};
+
+fn main() -> ExitCode {
+    let outcome = match Args::try_parse() {
+        Ok(args) => run(&args),
+        Err(error) => Failure::from_clap(&error),
+    };
+    let status = outcome.unwrap_or_else(|failure| {
+        output::complain(&failure.to_string());
+        failure.status()
+    });
+    leave(status)
+}
+
+/// Ends with `status`, in every runtime.
+#[cfg(not(all(target_os = "wasi", target_env = "p2")))]
+fn leave(status: Status) -> ExitCode {
+    status.into()
+}
+
+/// Ends with `status`. What std calls in a component knows only "fine" and "not fine", so the call that knows
+/// numbers is made instead. Everything was flushed before.
+#[cfg(all(target_os = "wasi", target_env = "p2"))]
+fn leave(status: Status) -> ExitCode {
+    if status != Status::Fine {
+        wasi::cli::exit::exit_with_code(status as u8);
+    }
+    status.into()
+}
+
+/// Performs the verb: the program without its process.
+fn run(args: &Args) -> Result<Status, Failure> {
+    match &args.verb {
+        Verb::Info(info) => verb::info::run(info),
+        Verb::Dump(dump) => verb::dump::run(dump),
+        Verb::Status(status) => verb::status::run(status),
+        Verb::Map(map) => verb::map::run(map),
+        Verb::Export(export) => verb::export::run(export),
+        Verb::Compare(compare) => verb::compare::run(compare),
+        #[cfg(not(target_family = "wasm"))]
+        Verb::Generate(generate) => verb::generate::run(generate),
+    }
+}

@@ -1,0 +1,22 @@
+//! The documents: what `--json` prints, and what the inspector shows.
+//!
+//! Field names are a contract with scripts: additions are welcome, renames are not. Sizes and offsets are in
+//! bytes unless a field says otherwise.
+
+pub mod dump;
+pub mod export;
+pub mod info;
+pub mod map;
+pub mod status;
+
+/// Derives what every part of a document needs.
+macro_rules! document {
+    ($($item:item)*) => {
+        $(
+            #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+            #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+            $item
+        )*
+    };
+}
+pub(crate) use document;

@@ -1,0 +1,47 @@
+//! `export` and `compare`: what was done, in numbers.
+
+use super::document;
+
+document! {
+    /// An image that was written.
+    pub struct Export {
+        /// Where; `-` is stdout.
+        pub output: String,
+        /// `raw` or `qcow2`.
+        pub format: &'static str,
+        /// Name of the volume.
+        pub volume: String,
+        /// Its id.
+        pub id: u32,
+        /// First byte of the volume that was exported.
+        pub start: u64,
+        /// How many bytes of the volume were exported.
+        pub size: u64,
+        /// Bytes of those that lie on a component.
+        pub data: u64,
+        /// Bytes that were never written.
+        pub hole: u64,
+        /// Bytes that are not to be had; the image has zeros there.
+        pub lost: u64,
+    }
+
+    /// A volume held against an image.
+    pub struct Compare {
+        /// Whether sizes and all bytes are the same.
+        pub identical: bool,
+        /// Name of the volume.
+        pub volume: String,
+        /// Its size in bytes.
+        pub volume_size: u64,
+        /// Size of the image in bytes.
+        pub image_size: u64,
+        /// Bytes that were compared.
+        pub compared: u64,
+        /// How many of them differ.
+        pub different: u64,
+        /// The first that does.
+        pub first_difference: Option<u64>,
+        /// Bytes of the volume that are not to be had and were not compared.
+        pub lost: u64,
+    }
+}

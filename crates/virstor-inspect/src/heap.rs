@@ -1,0 +1,374 @@
+//! A heap of files, looked through: which volumes are in it, what their maps say, what FreeBSD would do.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use virstor::assemble::{Assembly, Candidate, Volume, assemble};
+use virstor::geometry::ComponentIndex;
+use virstor::io::{IoError, ReadAt, Window};
+use virstor::kernel::{Kernel, Outcome, Provider, Tunables};
+use virstor::locate::{DEFAULT_SCAN_LEN, Located, Place, Region, Search, locate};
+use virstor::map::{self, Bounds, ComponentBounds, MapReport};
+use virstor::plan::VolumeReader;
+use virstor_partitions::Partition;
+
+/// A file as it is handed in.
+#[derive(Debug, Clone)]
+pub struct InputFile<D> {
+    /// What people call it: the path as given, or the name of a dropped file.
+    pub label: String,
+    /// What FreeBSD would call it.
+    pub provider: Vec<u8>,
+    /// Its bytes, or why there are none to be had.
+    pub disk: Result<D, String>,
+    /// Its sector size in bytes, where the user knows it.
+    pub sector_size: Option<u32>,
+    /// Whether it goes first where several claim the same place.
+    pub preferred: bool,
+}
+
+/// How to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// How many bytes of a file, from its end, may be read to find a record that is not where it should be.
+    pub scan_len: u64,
+    /// The tunables of the kernel that is asked what it would do.
+    pub tunables: Tunables,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { scan_len: DEFAULT_SCAN_LEN, tunables: Tunables::default() }
+    }
+}
+
+/// Long work, for progress: what is done, to which file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage<'a> {
+    /// Searching a file for a record.
+    Searching(&'a str),
+    /// Reading the map of a volume from a file.
+    ReadingMap(&'a str),
+}
+
+/// Hears `(stage, bytes done, bytes in all)`; breaking stops that piece of work, not the whole.
+pub type Progress<'a> = dyn FnMut(Stage<'_>, u64, u64) -> ControlFlow<()> + 'a;
+
+/// A disk that knows which file it is.
+#[derive(Debug, Clone)]
+pub struct FileDisk<D> {
+    file: usize,
+    disk: D,
+}
+
+impl<D: ReadAt> ReadAt for FileDisk<D> {
+    fn size(&self) -> u64 {
+        self.disk.size()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
+        self.disk.read_at(offset, buf)
+    }
+}
+
+/// The bytes of a component: a window on a file.
+pub type ComponentDisk<D> = Window<FileDisk<D>>;
+
+/// What became of a file that holds no component of a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stranger {
+    /// It could not be opened or read.
+    Unreadable(String),
+    /// It is empty.
+    Empty,
+    /// There is no record in it, as far as it was searched (`searched` bytes from its end).
+    NotVirstor {
+        /// How many bytes from its end were searched.
+        searched: u64,
+    },
+    /// It holds records, but none that make a component (by candidate).
+    Unfit(usize),
+}
+
+/// The files, looked through.
+#[derive(Debug)]
+pub struct Heap<D> {
+    files: Vec<InputFile<D>>,
+    located: Vec<(usize, Located)>,
+    assembly: Assembly,
+    maps: Vec<MapReport>,
+    strangers: Vec<(usize, Stranger)>,
+    kernel: Kernel<ComponentDisk<D>>,
+    outcomes: Vec<(usize, String, Outcome)>,
+}
+
+impl<D: ReadAt + Clone> Heap<D> {
+    /// Looks through `files`, in the order FreeBSD would be offered them.
+    pub fn look(files: Vec<InputFile<D>>, options: Options, progress: &mut Progress<'_>) -> Self {
+        let mut findings = Findings::default();
+        for (number, file) in files.iter().enumerate() {
+            findings.search(number, file, options, progress);
+        }
+        let Findings { located, candidates, mut strangers, offers } = findings;
+        let assembly = assemble(&candidates);
+        for (candidate, _) in &assembly.unfit {
+            strangers.push((located[*candidate].0, Stranger::Unfit(*candidate)));
+        }
+        strangers.sort_by_key(|(file, _)| *file);
+
+        let mut scans = Scans::default();
+        let mut heap = Self {
+            files,
+            located,
+            assembly,
+            maps: Vec::new(),
+            strangers,
+            kernel: Kernel::new(options.tunables),
+            outcomes: Vec::new(),
+        };
+        heap.scan_maps(&mut scans, progress);
+        heap.ask_kernel(&offers, &mut scans, progress);
+        heap
+    }
+
+    /// The volumes, in the order in which their first component was given.
+    pub fn volumes(&self) -> &[Volume] {
+        &self.assembly.volumes
+    }
+
+    /// What the map of a volume says; a volume without component 0 has no entries.
+    pub fn map_report(&self, volume: usize) -> &MapReport {
+        &self.maps[volume]
+    }
+
+    /// The files as given.
+    pub fn files(&self) -> &[InputFile<D>] {
+        &self.files
+    }
+
+    /// Files that are no component of any volume.
+    pub fn strangers(&self) -> &[(usize, Stranger)] {
+        &self.strangers
+    }
+
+    /// The components found, by candidate number: which file, and where in it.
+    pub fn located(&self) -> &[(usize, Located)] {
+        &self.located
+    }
+
+    /// Records that make no component.
+    pub fn assembly(&self) -> &Assembly {
+        &self.assembly
+    }
+
+    /// FreeBSD's class, after it was offered every file and partition.
+    pub fn kernel(&self) -> &Kernel<ComponentDisk<D>> {
+        &self.kernel
+    }
+
+    /// What became of each provider FreeBSD was offered: its file, its name, the outcome.
+    pub fn outcomes(&self) -> &[(usize, String, Outcome)] {
+        &self.outcomes
+    }
+
+    /// The label of the file a candidate came from.
+    pub fn label_of(&self, candidate: usize) -> &str {
+        &self.files[self.located[candidate].0].label
+    }
+
+    /// A reader of one volume. At most `map_memory` bytes of its map are kept in memory.
+    pub fn reader(&self, volume: usize, map_memory: u64) -> VolumeReader<ComponentDisk<D>> {
+        let disks = self.disks(&self.assembly.volumes[volume]);
+        let order = self.maps[volume].order;
+        VolumeReader::new(self.assembly.volumes[volume].clone(), disks, order, map_memory)
+    }
+
+    fn disks(&self, volume: &Volume) -> BTreeMap<ComponentIndex, ComponentDisk<D>> {
+        let disk = |candidate: usize| {
+            let (file, located) = &self.located[candidate];
+            window(*file, &self.files[*file], located.start, located.len).expect("it was read before")
+        };
+        volume.components.iter().map(|(index, component)| (*index, disk(component.candidate))).collect()
+    }
+
+    fn scan_maps(&mut self, scans: &mut Scans, progress: &mut Progress<'_>) {
+        for volume in &self.assembly.volumes {
+            let first = volume.components.get(&ComponentIndex(0));
+            let report = match first {
+                None => map::scan(&Vec::new(), 0, &[], &mut |_, _| ControlFlow::Continue(())),
+                Some(first) => {
+                    let (file, located) = &self.located[first.candidate];
+                    let input = &self.files[*file];
+                    let disk = window(*file, input, located.start, located.len).expect("it was read before");
+                    scans.scan(&disk, volume.map_entries(), &volume.bounds(), &input.label, progress)
+                }
+            };
+            self.maps.push(report);
+        }
+    }
+
+    fn ask_kernel(&mut self, offers: &[Offer], scans: &mut Scans, progress: &mut Progress<'_>) {
+        for offer in offers {
+            let file = &self.files[offer.file];
+            let Some(disk) = window(offer.file, file, offer.start, offer.len) else { continue };
+            let name = [&file.provider[..], offer.suffix.as_bytes()].concat();
+            let shown = format!("{}{}", file.label, offer.suffix);
+            let files = &self.files;
+            let provider = Provider { name, disk, sector_size: offer.sector_size };
+            let outcome = self.kernel.taste(provider, &mut |disk, entries, bounds| {
+                scans.scan(disk, entries, bounds, &files[disk.disk().file].label, progress)
+            });
+            self.outcomes.push((offer.file, shown, outcome));
+        }
+    }
+}
+
+fn window<D: ReadAt + Clone>(
+    file: usize,
+    input: &InputFile<D>,
+    start: u64,
+    len: u64,
+) -> Option<ComponentDisk<D>> {
+    let disk = input.disk.as_ref().ok()?.clone();
+    Window::new(FileDisk { file, disk }, start, len)
+}
+
+/// A provider FreeBSD would see: a file, or a partition of it.
+struct Offer {
+    file: usize,
+    suffix: String,
+    start: u64,
+    len: u64,
+    sector_size: u32,
+}
+
+/// The sector size of a file that nothing tells about.
+const USUAL_SECTOR_SIZE: u32 = 512;
+
+/// What the search through the files brings up.
+#[derive(Default)]
+struct Findings {
+    located: Vec<(usize, Located)>,
+    candidates: Vec<Candidate>,
+    strangers: Vec<(usize, Stranger)>,
+    offers: Vec<Offer>,
+}
+
+impl Findings {
+    fn search<D: ReadAt>(
+        &mut self,
+        number: usize,
+        file: &InputFile<D>,
+        options: Options,
+        progress: &mut Progress<'_>,
+    ) {
+        let disk = match &file.disk {
+            Ok(disk) => disk,
+            Err(reason) => return self.strange(number, Stranger::Unreadable(reason.clone())),
+        };
+        if disk.size() == 0 {
+            return self.strange(number, Stranger::Empty);
+        }
+        // A disk whose first sectors cannot be read may still end in a record.
+        let partitions = virstor_partitions::find(&disk, file.sector_size).unwrap_or_default();
+        let regions: Vec<Region> =
+            partitions.iter().filter(|partition| !partition.truncated()).map(region).collect();
+        let search = Search { sector_size: file.sector_size, scan_len: options.scan_len };
+        let mut report = |done, all| progress(Stage::Searching(&file.label), done, all);
+        match locate(disk, &regions, search, &mut report) {
+            Err(error) => self.strange(number, Stranger::Unreadable(error.to_string())),
+            Ok(found) => {
+                self.offer(number, file, disk.size(), &regions, &found);
+                if found.is_empty() {
+                    let searched = options.scan_len.min(disk.size());
+                    self.strange(number, Stranger::NotVirstor { searched });
+                }
+                for located in found {
+                    self.keep(number, file, located);
+                }
+            }
+        }
+    }
+
+    fn strange(&mut self, file: usize, stranger: Stranger) {
+        self.strangers.push((file, stranger));
+    }
+
+    fn keep<D>(&mut self, number: usize, file: &InputFile<D>, located: Located) {
+        let mut provider = file.provider.clone();
+        if let Place::Partition(suffix) = &located.place {
+            provider.extend_from_slice(suffix.as_bytes());
+        }
+        self.candidates.push(Candidate { located: located.clone(), provider, preferred: file.preferred });
+        self.located.push((number, located));
+    }
+
+    /// Notes what FreeBSD would be offered: the whole file, then its partitions.
+    fn offer<D>(
+        &mut self,
+        number: usize,
+        file: &InputFile<D>,
+        size: u64,
+        regions: &[Region],
+        found: &[Located],
+    ) {
+        let sector_size = |start: u64, len: u64| {
+            let here = |located: &&Located| located.start == start && located.len == len;
+            let at_end = found.iter().find(here).map(|located| located.tasted.sector_size);
+            file.sector_size.or(at_end).unwrap_or(USUAL_SECTOR_SIZE)
+        };
+        let whole = Region { name: String::new(), start: 0, len: size };
+        for region in std::iter::once(&whole).chain(regions) {
+            self.offers.push(Offer {
+                file: number,
+                suffix: region.name.clone(),
+                start: region.start,
+                len: region.len,
+                sector_size: sector_size(region.start, region.len),
+            });
+        }
+    }
+}
+
+fn region(partition: &Partition) -> Region {
+    Region { name: partition.name.clone(), start: partition.start, len: partition.len }
+}
+
+/// Map scans made so far: our view and the kernel's usually ask the same question.
+#[derive(Default)]
+struct Scans {
+    done: Vec<(Question, MapReport)>,
+}
+
+#[derive(PartialEq)]
+struct Question {
+    file: usize,
+    start: u64,
+    entries: u64,
+    bounds: Vec<Option<ComponentBounds>>,
+}
+
+impl Scans {
+    fn scan<D: ReadAt>(
+        &mut self,
+        disk: &ComponentDisk<D>,
+        entries: u64,
+        bounds: &Bounds,
+        label: &str,
+        progress: &mut Progress<'_>,
+    ) -> MapReport {
+        let question =
+            Question { file: disk.disk().file, start: disk.start(), entries, bounds: bounds.to_vec() };
+        if let Some((_, report)) = self.done.iter().find(|(asked, _)| *asked == question) {
+            return report.clone();
+        }
+        let mut report = |done, all| progress(Stage::ReadingMap(label), done, all);
+        let answer = map::scan(disk, entries, bounds, &mut report);
+        // The kernel asks about complete volumes only; remembering the others would let a heap of hostile
+        // records, each claiming 65,535 components, fill the memory.
+        if bounds.iter().all(Option::is_some) {
+            self.done.push((question, answer.clone()));
+        }
+        answer
+    }
+}

@@ -1,0 +1,116 @@
+//! The program, natively and in every WebAssembly runtime.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Where the program runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Runtime {
+    /// On the host.
+    Native,
+    /// As a component in wasmtime.
+    Component,
+    /// As a preview1 module in wasmtime.
+    Module,
+    /// As a preview1 module in Node's own WASI.
+    Node,
+}
+
+/// How the program ended and what it printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// The exit status; `None` when a signal ended it.
+    pub status: Option<i32>,
+    /// What it printed.
+    pub stdout: Vec<u8>,
+    /// What it complained about.
+    pub stderr: String,
+}
+
+impl Runtime {
+    /// All of them, the native one first.
+    pub const ALL: [Self; 4] = [Self::Native, Self::Component, Self::Module, Self::Node];
+
+    /// The name tests carry.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Component => "component",
+            Self::Module => "module",
+            Self::Node => "node",
+        }
+    }
+
+    /// What is missing to run it here; `None` when nothing is.
+    #[must_use]
+    pub fn missing(self) -> Option<String> {
+        let needs: &[&str] = match self {
+            Self::Native => &["VIRSTOR_NATIVE"],
+            Self::Component => &["VIRSTOR_WASIP2", "VIRSTOR_WASMTIME"],
+            Self::Module => &["VIRSTOR_WASIP1", "VIRSTOR_WASMTIME"],
+            Self::Node => &["VIRSTOR_WASIP1", "VIRSTOR_NODE", "VIRSTOR_NODE_RUNNER"],
+        };
+        let missing = |name: &&&str| !file(name).is_some_and(|path| path.exists());
+        needs.iter().find(missing).map(|name| format!("{name} ('npm test' sets it)"))
+    }
+
+    /// Runs the program in `folder`, which is all it can see in the WebAssembly runtimes.
+    ///
+    /// # Panics
+    ///
+    /// When the runtime cannot be started: ask [`Runtime::missing`] first.
+    #[must_use]
+    pub fn run(self, folder: &Path, arguments: &[&str]) -> Run {
+        let mut command = self.command();
+        command.args(arguments).current_dir(folder).stdin(Stdio::null());
+        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Run {
+            status: output.status.code(),
+            stdout: output.stdout,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    fn command(self) -> Command {
+        let path = |name| file(name).unwrap_or_else(|| panic!("{name} is set"));
+        let wasmtime = |program| {
+            let mut command = Command::new(path("VIRSTOR_WASMTIME"));
+            command.args(["run", "--dir", "."]).arg(path(program));
+            command
+        };
+        match self {
+            Self::Native => Command::new(path("VIRSTOR_NATIVE")),
+            Self::Component => wasmtime("VIRSTOR_WASIP2"),
+            Self::Module => wasmtime("VIRSTOR_WASIP1"),
+            Self::Node => {
+                let mut command = Command::new(path("VIRSTOR_NODE"));
+                command.arg(path("VIRSTOR_NODE_RUNNER"));
+                command
+            }
+        }
+    }
+}
+
+/// Whether a missing tool is a failure rather than a test that is not run.
+#[must_use]
+pub fn in_ci() -> bool {
+    env::var("CI").is_ok_and(|ci| ci == "true")
+}
+
+/// Where a variable, or else a build in the usual place, says that a file is.
+fn file(variable: &str) -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the repository");
+    if let Some(path) = env::var_os(variable) {
+        return Some(path.into());
+    }
+    let built = match variable {
+        "VIRSTOR_NATIVE" => "target/release/virstor",
+        "VIRSTOR_WASIP1" => "dist/virstor-wasip1.wasm",
+        "VIRSTOR_WASIP2" => "dist/virstor.wasm",
+        "VIRSTOR_NODE_RUNNER" => "wasi-cli/node/virstor.mjs",
+        _ => return None,
+    };
+    Some(root.join(built))
+}

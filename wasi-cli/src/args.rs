@@ -1,0 +1,260 @@
+//! The command line: verbs, options, and the help that goes with them.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use crate::range::{self, RangeSpec};
+use crate::size;
+
+/// Look into, check, recover, create and serve FreeBSD GEOM virstor volumes.
+///
+/// FILEs are images or disks, in any order; they may belong to several volumes and may include strangers.
+/// Components are found in GPT, MBR and BSD partitions and in images that have grown. Nothing is ever written
+/// to a FILE by the verbs listed here.
+#[derive(Debug, Parser)]
+#[command(name = "virstor", version, max_term_width = 100, disable_help_subcommand = false)]
+#[command(after_help = "Exit status: 0 fine, 4 damage found, 8 the operation failed, 16 wrong usage.\n\
+    'virstor help VERB' explains a verb and gives an example.")]
+pub(crate) struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Volumes found, their components, what is missing, what FreeBSD would do
+    #[command(after_help = "Example: virstor info disk0.img disk1.img disk2.img\n\
+        Exit status: 0 every volume is whole, 4 something is missing or no volume was found, 8 a FILE cannot be read.")]
+    Info(InfoArgs),
+    /// The raw record of each file, every field, also of damaged ones
+    #[command(after_help = "Example: virstor dump disk1.img\n\
+        The first lines are those of 'gvirstor dump'; what it leaves out follows.")]
+    Dump(DumpArgs),
+    /// The XML that FreeBSD would show for the set (kern.geom.confxml)
+    #[command(after_help = "Example: virstor status disk*.img\n\
+        Values that the kernel's 32-bit arithmetic gets wrong are followed by a comment.")]
+    Status(StatusArgs),
+    /// Which bytes of the volume lie where
+    #[command(after_help = "Example: virstor map --totals disk*.img\n\
+        Exit status: 0 nothing is lost, 4 some ranges are.")]
+    Map(MapArgs),
+    /// Write the volume to a raw (sparse) or qcow2 image
+    #[command(after_help = "Example: virstor export -o home.raw disk*.img\n\
+        The image is written under a temporary name (OUT.part) and renamed when it is whole.\n\
+        Exit status: 0 done, 4 done but lost ranges were filled with zeros, 8 not done.")]
+    Export(ExportArgs),
+    /// Compare the volume with a raw image
+    #[command(after_help = "Example: virstor compare disk*.img --with home.raw\n\
+        Exit status: 0 they are the same, 4 they differ, 8 they could not be compared.")]
+    Compare(CompareArgs),
+    /// Man pages, shell completions and JSON Schemas, made from the same definitions
+    #[cfg(not(target_family = "wasm"))]
+    #[command(after_help = "Example: virstor generate completions bash > virstor.bash")]
+    Generate(GenerateArgs),
+}
+
+/// Which files, and how to look at them.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Input {
+    /// Images or disks; NAME=FILE gives the provider name FreeBSD would see, FILE@4096 the sector size
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<String>,
+    /// Choose a volume where there are several
+    #[arg(long, value_name = "NAME[/ID]")]
+    pub(crate) volume: Option<String>,
+    /// Where two files claim the same place, take this one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prefer: Vec<String>,
+    /// Sector size of the disks in bytes [default: found by where the record sits]
+    #[arg(long, value_name = "N", value_parser = parse_sector_size)]
+    pub(crate) sector_size: Option<u32>,
+    /// How much of a file to search for a record that is not at its end: a size, 'all' or 'none'
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_scan)]
+    pub(crate) scan: u64,
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, ClapArgs)]
+pub(crate) struct Output {
+    /// Print one JSON document on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Say only what was asked for
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    /// Show progress on stderr
+    #[arg(long, value_enum, value_name = "HOW", default_value = "auto")]
+    pub(crate) progress: ProgressMode,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressMode {
+    /// A line, when stderr is a terminal
+    Auto,
+    /// One JSON object a line
+    Json,
+    /// Not at all
+    None,
+}
+
+/// Arguments of `info`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct InfoArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    /// Print what FreeBSD would log while tasting, at this debug level, and nothing else
+    #[arg(long, value_name = "LEVEL", num_args = 0..=1, default_missing_value = "2")]
+    pub(crate) kernel_log: Option<u32>,
+    /// kern.geom.virstor.chunk_watermark of the FreeBSD that is asked
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) chunk_watermark: u32,
+    /// kern.geom.virstor.component_watermark of the FreeBSD that is asked
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) component_watermark: u32,
+}
+
+/// Arguments of `dump`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DumpArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `status`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `map`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct MapArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    /// Only sums
+    #[arg(long, conflicts_with_all = ["reverse", "qemu"])]
+    pub(crate) totals: bool,
+    /// By component: which bytes of the volume lie on each stretch
+    #[arg(long, conflicts_with = "qemu")]
+    pub(crate) reverse: bool,
+    /// The form of 'qemu-img map --output=json'
+    #[arg(long)]
+    pub(crate) qemu: bool,
+    /// Only this part of the volume: START-END, START+LENGTH or START-
+    #[arg(long, value_name = "RANGE", value_parser = range::parse)]
+    pub(crate) range: Option<RangeSpec>,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    /// Where to; '-' is stdout
+    #[arg(short = 'o', long = "output", value_name = "OUT")]
+    pub(crate) out: PathBuf,
+    /// Kind of image [default: qcow2 for OUT.qcow2, else raw]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+    /// What to do about lost ranges
+    #[arg(long, value_enum, default_value = "error")]
+    pub(crate) missing: Missing,
+    /// Only this part of the volume: START-END, START+LENGTH or START-
+    #[arg(long, value_name = "RANGE", value_parser = range::parse)]
+    pub(crate) range: Option<RangeSpec>,
+    /// Replace OUT if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Kind of image to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// The bytes of the volume, holes where the host allows them
+    Raw,
+    /// qcow2 version 3
+    Qcow2,
+}
+
+/// What to do about lost ranges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Missing {
+    /// Refuse to export
+    Error,
+    /// Fill them with zeros
+    Zero,
+}
+
+/// Arguments of `compare`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CompareArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    /// The raw image to compare with
+    #[arg(long, value_name = "RAW")]
+    pub(crate) with: PathBuf,
+    /// Only this part of the volume: START-END, START+LENGTH or START-
+    #[arg(long, value_name = "RANGE", value_parser = range::parse)]
+    pub(crate) range: Option<RangeSpec>,
+}
+
+/// Arguments of `generate`.
+#[cfg(not(target_family = "wasm"))]
+#[derive(Debug, ClapArgs)]
+pub(crate) struct GenerateArgs {
+    /// What to make
+    #[command(subcommand)]
+    pub(crate) what: Generate,
+}
+
+/// What `generate` makes.
+#[cfg(not(target_family = "wasm"))]
+#[derive(Debug, Subcommand)]
+pub(crate) enum Generate {
+    /// Man pages, one file each, into a folder
+    Man {
+        /// The folder; it is made if need be
+        folder: PathBuf,
+    },
+    /// Shell completions, on stdout
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// JSON Schemas of what '--json' prints, one file per verb, into a folder
+    Schemas {
+        /// The folder; it is made if need be
+        folder: PathBuf,
+    },
+}
+
+fn parse_sector_size(text: &str) -> Result<u32, String> {
+    let bytes = size::parse(text)?;
+    let known = virstor::format::SECTOR_SIZES.into_iter().find(|known| u64::from(*known) == bytes);
+    known.ok_or_else(|| format!("a sector size is a power of two from 512 to 65536, not {bytes}"))
+}
+
+fn parse_scan(text: &str) -> Result<u64, String> {
+    match text {
+        "all" => Ok(u64::MAX),
+        "none" => Ok(0),
+        _ => size::parse(text),
+    }
+}

@@ -1,0 +1,78 @@
+//! Files of the host as disks of the engine: opened for reading, never for writing.
+
+#[cfg_attr(unix, path = "disk/unix.rs")]
+#[cfg_attr(windows, path = "disk/windows.rs")]
+#[cfg_attr(not(any(unix, windows)), path = "disk/seeking.rs")]
+mod positional;
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+
+use virstor::io::{IoError, ReadAt};
+
+use crate::failure::host_reason;
+
+/// A file that is read as a disk. Clones share the handle.
+#[derive(Debug, Clone)]
+pub(crate) struct Disk {
+    file: Arc<File>,
+    size: u64,
+}
+
+impl Disk {
+    /// Opens `path` for reading.
+    ///
+    /// # Errors
+    ///
+    /// A reason for people: it does not exist, is a folder, may not be read, is neither file nor disk.
+    pub(crate) fn open(path: &Path) -> Result<Self, String> {
+        let reason = |error: io::Error| host_reason(&error);
+        let kind = std::fs::metadata(path).map_err(reason)?.file_type();
+        if kind.is_dir() {
+            return Err("is a folder, not an image".into());
+        }
+        if !kind.is_file() && !is_disk(kind) {
+            return Err("is neither a file nor a disk".into());
+        }
+        let file = File::open(path).map_err(reason)?;
+        // The end is where seeking says it is: the metadata of a disk has no length.
+        let size = (&file).seek(SeekFrom::End(0)).map_err(reason)?;
+        Ok(Self { file: Arc::new(file), size })
+    }
+}
+
+impl ReadAt for Disk {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
+        positional::read_exact_at(&self.file, offset, buf).map_err(|error| {
+            let reason = match error.kind() {
+                io::ErrorKind::UnexpectedEof => "the file ends before; has it shrunk?".into(),
+                _ => host_reason(&error),
+            };
+            IoError::new(offset, buf.len(), reason)
+        })
+    }
+}
+
+/// Writes all of `bytes` at `offset`, whatever the cursor.
+pub(crate) fn write_all_at(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    positional::write_all_at(file, offset, bytes)
+}
+
+#[cfg(unix)]
+fn is_disk(kind: std::fs::FileType) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    // FreeBSD's disks are character devices.
+    kind.is_block_device() || kind.is_char_device()
+}
+
+#[cfg(not(unix))]
+fn is_disk(kind: std::fs::FileType) -> bool {
+    // WASI cannot tell disks from other special files; a folder was sorted out before.
+    !kind.is_dir()
+}

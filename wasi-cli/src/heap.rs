@@ -1,0 +1,225 @@
+//! From FILE arguments to a heap that was looked through.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use virstor::io::IoError;
+use virstor::kernel::Tunables;
+use virstor::plan::ReadError;
+use virstor_inspect::document::map::lost;
+use virstor_inspect::heap::Stranger;
+use virstor_inspect::{Heap, InputFile, Options, Stage};
+
+use crate::args::{Input, Output};
+use crate::disk::Disk;
+use crate::failure::Failure;
+use crate::identity::Identity;
+use crate::output::note;
+use crate::progress::Progress;
+
+/// Opens the files and looks through them.
+///
+/// # Errors
+///
+/// [`Failure::Usage`] when `--prefer` names none of them. A file that cannot be opened is not an error here:
+/// it is one of the heap's strangers.
+pub(crate) fn open(input: &Input, output: Output, tunables: Tunables) -> Result<Heap<Disk>, Failure> {
+    let mut files: Vec<(FileSpec<'_>, Identity)> = Vec::new();
+    for text in &input.files {
+        let spec = FileSpec::parse(text)?;
+        let identity = Identity::of(Path::new(spec.path));
+        if let Some((first, _)) = files.iter().find(|(_, other)| other.same(&identity)) {
+            if !output.quiet {
+                note(&format!("{} is the same file as {}; it is looked at once", spec.path, first.path));
+            }
+            continue;
+        }
+        files.push((spec, identity));
+    }
+    let preferred = preferred(input, &files)?;
+    let files = files
+        .iter()
+        .enumerate()
+        .map(|(number, (spec, _))| InputFile {
+            label: spec.path.into(),
+            provider: spec.provider().into(),
+            disk: Disk::open(Path::new(spec.path)),
+            sector_size: spec.sector_size.or(input.sector_size),
+            preferred: preferred.contains(&number),
+        })
+        .collect();
+    let options = Options { scan_len: input.scan, tunables };
+    let mut progress = Progress::new(output.progress, output.quiet);
+    Ok(Heap::look(files, options, &mut |stage, done, total| {
+        let what = match stage {
+            Stage::Searching(file) => format!("searching {file}"),
+            Stage::ReadingMap(file) => format!("reading the map on {file}"),
+        };
+        progress.report(&what, done, total);
+        ControlFlow::Continue(())
+    }))
+}
+
+/// The numbers of the volumes the user means: all, or the one chosen.
+///
+/// # Errors
+///
+/// [`Failure::Damage`] when there is no volume at all, [`Failure::Usage`] when the chosen one is not there.
+pub(crate) fn choose(heap: &Heap<Disk>, input: &Input) -> Result<Vec<usize>, Failure> {
+    let all: Vec<usize> = (0..heap.volumes().len()).collect();
+    if all.is_empty() {
+        return Err(Failure::Damage(nothing_found(heap)));
+    }
+    let Some(wanted) = &input.volume else { return Ok(all) };
+    let (name, id) = match wanted.rsplit_once('/').map(|(name, id)| (name, id.parse::<u32>())) {
+        Some((name, Ok(id))) => (name, Some(id)),
+        _ => (wanted.as_str(), None),
+    };
+    let matches = |number: &usize| {
+        let volume = &heap.volumes()[*number];
+        volume.name.to_string() == name && id.is_none_or(|id| id == volume.id)
+    };
+    let chosen: Vec<usize> = all.into_iter().filter(matches).collect();
+    if chosen.is_empty() {
+        return Err(Failure::Usage(format!("there is no volume {wanted} here; found: {}", names(heap))));
+    }
+    Ok(chosen)
+}
+
+/// The one volume the user means.
+///
+/// # Errors
+///
+/// As [`choose`], and [`Failure::Usage`] when there are several.
+pub(crate) fn choose_one(heap: &Heap<Disk>, input: &Input) -> Result<usize, Failure> {
+    match choose(heap, input)?[..] {
+        [number] => Ok(number),
+        _ => {
+            let names = names(heap);
+            Err(Failure::Usage(format!("there are several volumes; choose one by --volume: {names}")))
+        }
+    }
+}
+
+/// Whether a file could not be read, which the exit status must not hide.
+pub(crate) fn unreadable(heap: &Heap<Disk>) -> bool {
+    heap.strangers().iter().any(|(_, stranger)| matches!(stranger, Stranger::Unreadable(_)))
+}
+
+/// Says which files could not be read or are strangers.
+pub(crate) fn note_strangers(heap: &Heap<Disk>, output: Output) {
+    if output.quiet {
+        return;
+    }
+    for other in virstor_inspect::document::info::Info::new(heap, &[]).other_files {
+        note(&format!("{}: {}", other.file, other.message));
+    }
+}
+
+/// A read error of a volume for people: which file, and where in it.
+pub(crate) fn read_error(heap: &Heap<Disk>, volume: usize, error: &ReadError) -> String {
+    match error {
+        ReadError::Lost { start, why } => {
+            format!("byte {start} of the volume is lost: {}", lost(*why).0.replace('_', " "))
+        }
+        ReadError::Io { component, error } => {
+            let candidate = heap.volumes()[volume].components[component].candidate;
+            let start = heap.located()[candidate].1.start;
+            let in_file = IoError { offset: error.offset + start, ..error.clone() };
+            format!("{}: {in_file}", heap.label_of(candidate))
+        }
+    }
+}
+
+fn names(heap: &Heap<Disk>) -> String {
+    let names: Vec<String> =
+        heap.volumes().iter().map(|volume| format!("{}/{}", volume.name, volume.id)).collect();
+    names.join(", ")
+}
+
+fn nothing_found(heap: &Heap<Disk>) -> String {
+    let others = virstor_inspect::document::info::Info::new(heap, &[]).other_files;
+    match &others[..] {
+        [only] => format!("{}: {}", only.file, only.message),
+        [first, rest @ ..] => {
+            format!(
+                "no virstor volume here: {}: {}; and {} more files",
+                first.file,
+                first.message,
+                rest.len()
+            )
+        }
+        [] => "no virstor volume here".into(),
+    }
+}
+
+fn preferred(input: &Input, files: &[(FileSpec<'_>, Identity)]) -> Result<Vec<usize>, Failure> {
+    let number = |wanted: &String| {
+        let identity = Identity::of(Path::new(wanted));
+        let found = files.iter().position(|(spec, other)| spec.path == wanted || other.same(&identity));
+        found.ok_or_else(|| Failure::Usage(format!("--prefer {wanted}: not one of the files given")))
+    };
+    input.prefer.iter().map(number).collect()
+}
+
+/// A FILE argument: `[NAME=]FILE[@SECTORSIZE]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileSpec<'a> {
+    path: &'a str,
+    name: Option<&'a str>,
+    sector_size: Option<u32>,
+}
+
+impl<'a> FileSpec<'a> {
+    /// Takes the text apart; a file that exists under the whole text is taken as it stands.
+    fn parse(text: &'a str) -> Result<Self, Failure> {
+        let exists = |path: &str| Path::new(path).exists();
+        let mut spec = Self { path: text, name: None, sector_size: None };
+        if exists(text) {
+            return Ok(spec);
+        }
+        if let Some((path, sector)) = spec.path.rsplit_once('@')
+            && let Ok(sector) = sector.parse::<u32>()
+        {
+            if !virstor::format::SECTOR_SIZES.contains(&sector) {
+                return Err(Failure::Usage(format!(
+                    "{text}: a sector size is a power of two from 512 to 65536, not {sector}"
+                )));
+            }
+            (spec.path, spec.sector_size) = (path, Some(sector));
+        }
+        if !exists(spec.path)
+            && let Some((name, path)) = spec.path.split_once('=')
+        {
+            (spec.name, spec.path) = (Some(name), path);
+        }
+        Ok(spec)
+    }
+
+    /// What FreeBSD would call it: the name given, or the file's own without its folders and `/dev/`.
+    fn provider(&self) -> &'a str {
+        let base = || Path::new(self.path).file_name().and_then(|name| name.to_str()).unwrap_or(self.path);
+        self.name.unwrap_or_else(base)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_argument_may_carry_a_name_and_a_sector_size() {
+        let spec = |path, name, sector_size| FileSpec { path, name, sector_size };
+        for (text, expected) in [
+            ("c0", spec("c0", None, None)),
+            ("da0=c0", spec("c0", Some("da0"), None)),
+            ("c0@4096", spec("c0", None, Some(4096))),
+            ("gpt/x=dir/c0@512", spec("dir/c0", Some("gpt/x"), Some(512))),
+            ("mail@home", spec("mail@home", None, None)),
+        ] {
+            assert_eq!(FileSpec::parse(text).expect(text), expected);
+        }
+        assert!(FileSpec::parse("c0@1000").is_err());
+        assert_eq!(FileSpec::parse("dir/c0").expect("plain").provider(), "c0");
+    }
+}

@@ -1,0 +1,13 @@
+//! The verbs, one module each.
+
+pub(crate) mod compare;
+pub(crate) mod dump;
+pub(crate) mod export;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) mod generate;
+pub(crate) mod info;
+pub(crate) mod map;
+pub(crate) mod status;
+
+/// How much of a map is kept in memory while a volume is read, in bytes.
+pub(crate) const MAP_MEMORY: u64 = 64 << 20;

@@ -1,0 +1,57 @@
+//! Raw images: every byte at its place; what is not written is a hole.
+
+use std::fs::File;
+
+use virstor::plan::{Segment, SegmentPlace};
+
+use super::copy::{self, BLOCK, Piece};
+use super::{Job, read_or_zero};
+use crate::failure::{Failure, host_reason};
+use crate::output;
+use crate::progress::Progress;
+
+/// Writes the image to `file`, which may be a disk that holds other things.
+pub(crate) fn to_file(job: &Job<'_>, file: &File, progress: &mut Progress) -> Result<(), Failure> {
+    let write_failed = |error: std::io::Error| {
+        Failure::Operation(format!("the image cannot be written: {}", host_reason(&error)))
+    };
+    let is_file = file.metadata().map_err(write_failed)?.is_file();
+    if is_file {
+        file.set_len(job.len()).map_err(write_failed)?;
+    }
+    let mut planner = job.reader();
+    let start = job.range.start;
+    let pieces = planner.segments(job.range.clone()).flat_map(|segment| split(segment, start));
+    // A fresh file reads as zeros where nothing was written; a disk does not.
+    let pieces = pieces.filter(|piece| !is_file || piece.source.is_some());
+    copy::perform(job, pieces, file, is_file, progress)
+}
+
+/// The segment in blocks; `start` is the first byte of the image.
+fn split(segment: Segment, start: u64) -> impl Iterator<Item = Piece> {
+    let blocks = (0..segment.len).step_by(usize::try_from(BLOCK).expect("a block is small"));
+    blocks.map(move |done| Piece {
+        source: match segment.place {
+            SegmentPlace::Data { component, offset } => Some((component, offset + done)),
+            SegmentPlace::Hole | SegmentPlace::Lost(_) => None,
+        },
+        target: segment.start - start + done,
+        len: BLOCK.min(segment.len - done),
+    })
+}
+
+/// Writes the image to stdout, zeros and all.
+pub(crate) fn to_stdout(job: &Job<'_>, progress: &mut Progress) -> Result<(), Failure> {
+    let mut reader = job.reader();
+    let mut block = vec![0; usize::try_from(BLOCK).expect("a block is small")];
+    let mut offset = job.range.start;
+    while offset < job.range.end {
+        let len = usize::try_from((job.range.end - offset).min(BLOCK)).expect("at most a block");
+        let bytes = &mut block[..len];
+        read_or_zero(&mut reader, offset, bytes).map_err(|error| job.read_failure(&error))?;
+        output::with_stdout(|out| out.write_all(bytes))?;
+        offset += len as u64;
+        progress.report("exporting", offset - job.range.start, job.len());
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! `generate`: what an installer wants, made from the definitions the program itself runs on.
+
+use std::fs;
+use std::path::Path;
+
+use clap::CommandFactory;
+use virstor_inspect::document::{dump, export, info, map, status};
+
+use crate::args::{Args, Generate, GenerateArgs};
+use crate::failure::{Failure, Status, host_reason};
+use crate::output;
+
+pub(crate) fn run(args: &GenerateArgs) -> Result<Status, Failure> {
+    match &args.what {
+        Generate::Man { folder } => man(folder)?,
+        Generate::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Args::command(), "virstor", &mut script);
+            output::with_stdout(|out| out.write_all(&script))?;
+        }
+        Generate::Schemas { folder } => schemas(folder)?,
+    }
+    Ok(Status::Fine)
+}
+
+fn man(folder: &Path) -> Result<(), Failure> {
+    make(folder)?;
+    clap_mangen::generate_to(Args::command().disable_help_subcommand(true), folder)
+        .map_err(|error| Failure::Operation(format!("{}: {}", folder.display(), host_reason(&error))))
+}
+
+/// One schema for each verb and each form of its `--json`.
+fn schemas(folder: &Path) -> Result<(), Failure> {
+    make(folder)?;
+    let schemas = [
+        ("info", schemars::schema_for!(info::Info)),
+        ("dump", schemars::schema_for!(Vec<dump::Dump>)),
+        ("status", schemars::schema_for!(status::Status)),
+        ("map", schemars::schema_for!(Vec<map::Extent>)),
+        ("map-totals", schemars::schema_for!(map::Totals)),
+        ("map-reverse", schemars::schema_for!(Vec<map::Owner>)),
+        ("map-qemu", schemars::schema_for!(Vec<map::QemuExtent>)),
+        ("export", schemars::schema_for!(export::Export)),
+        ("compare", schemars::schema_for!(export::Compare)),
+    ];
+    for (name, schema) in schemas {
+        let path = folder.join(format!("{name}.schema.json"));
+        let text = serde_json::to_string_pretty(&schema).expect("a schema is plain data") + "\n";
+        let failed = |error| Failure::Operation(format!("{}: {}", path.display(), host_reason(&error)));
+        fs::write(&path, text).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn make(folder: &Path) -> Result<(), Failure> {
+    let failed = |error| Failure::Operation(format!("{}: {}", folder.display(), host_reason(&error)));
+    fs::create_dir_all(folder).map_err(failed)
+}
