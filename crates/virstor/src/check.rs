@@ -20,7 +20,7 @@
 //!
 //! [`check`] reads the map once and the last sector of unclaimed disks, and writes nothing: it cannot. It
 //! needs, beside a block of the map, at most one bit for each chunk the components have room for (and no more
-//! than 64 bytes for each byte of the map that is not zero), some hundred bytes for each component the record
+//! than 512 bytes for each byte of the map that is not zero), some hundred bytes for each component the record
 //! counts, and [`LISTED`] findings of each kind; the rest of a kind is counted.
 
 mod allocation;

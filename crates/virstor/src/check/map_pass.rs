@@ -40,6 +40,8 @@ pub(super) struct Tally {
     pub(super) inside_map: u64,
     /// Entries that name chunks which lie wholly behind the end.
     pub(super) past_end: u64,
+    /// Entries that name chunks which do not exist.
+    pub(super) nowhere: u64,
     /// The first entry that names a chunk from `room` on.
     pub(super) overlapping: Option<(PhysicalChunk, VirtualChunk)>,
 }
@@ -163,7 +165,7 @@ impl MapPass {
         findings: &mut Findings,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) {
-        let entries = volume.map_entries();
+        let entries = readable_entries(volume);
         let mut stopped = false;
         let mut noticing = |done, all| {
             let flow = progress(done, all);
@@ -202,10 +204,12 @@ impl MapPass {
                 continue;
             }
             // What was written in one go lies in one piece: such a run is judged as a whole.
-            let follows = |(other, step): (&[u8; MAP_ENTRY_LEN], u64)| {
-                Some(word::<BIG>(*other)) == first.checked_add(step << CHUNK_SHIFT)
-            };
-            let run = entries[position..].iter().zip(0..).take_while(|pair| follows(*pair)).count();
+            let (mut run, mut next) = (1, first.checked_add(NEXT_CHUNK));
+            while let (Some(entry), Some(wanted)) = (entries.get(position + run), next)
+                && word::<BIG>(*entry) == wanted
+            {
+                (run, next) = (run + 1, wanted.checked_add(NEXT_CHUNK));
+            }
             let at = start + position as u64;
             self.enter_sectors(at, at + run as u64 - 1);
             self.run_of_entries(at, first, run as u64, findings);
@@ -250,7 +254,7 @@ impl MapPass {
             return;
         }
         for step in 0..run {
-            self.odd_entry(VirtualChunk(at + step), entry_of(first + (step << CHUNK_SHIFT)), findings);
+            self.odd_entry(VirtualChunk(at + step), entry_of(first + step * NEXT_CHUNK), findings);
         }
     }
 
@@ -287,6 +291,7 @@ impl MapPass {
             return findings.push(Fault::EntryNamesNoComponent { at, entry, count });
         };
         if !valid {
+            tally.nowhere += 1;
             let chunk_count = tally.chunk_count;
             return findings.push(Fault::EntryNamesNoChunk { at, entry, chunk_count });
         }
@@ -364,7 +369,7 @@ impl MapPass {
             0 => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         };
-        stream(disk, volume.map_entries(), &mut until_known, &mut |at, stretch| {
+        stream(disk, readable_entries(volume), &mut until_known, &mut |at, stretch| {
             if let Stretch::Entries(entries) = stretch {
                 (at..).zip(entries).for_each(|(at, entry)| look(at, entry));
             }
@@ -375,12 +380,21 @@ impl MapPass {
     }
 }
 
+/// How many entries stand before the last sector of component 0: what is there is the record.
+fn readable_entries(volume: &Volume) -> u64 {
+    let before_record = volume
+        .components
+        .get(&ComponentIndex(0))
+        .map_or(0, |first| first.len.saturating_sub(u64::from(first.sector_size)) / MAP_ENTRY_LEN as u64);
+    volume.map_entries().min(before_record)
+}
+
 fn tally_mut(tallies: &mut [Tally], index: ComponentIndex) -> Option<&mut Tally> {
     tallies.get_mut(index.as_usize())
 }
 
-/// Where the chunk number stands in an entry read as a little-endian number.
-const CHUNK_SHIFT: u32 = 32;
+/// What lies between an entry, as one number, and that of the next chunk.
+const NEXT_CHUNK: u64 = 1 << 32;
 
 /// An entry as one number: flags lowest, then the component, then the chunk.
 fn word<const BIG: bool>(bytes: [u8; MAP_ENTRY_LEN]) -> u64 {

@@ -6,11 +6,12 @@ use alloc::vec::Vec;
 /// Bits of a word.
 const WORD: u32 = 64;
 
-/// Words of a page. Small, so that a few hostile entries far apart cannot fill the memory.
-const PAGE_WORDS: usize = 64;
+/// Words of a page: 4 KiB. Large enough for the table of pages to stay in the processor's cache, small enough
+/// that a few hostile entries far apart do not fill the memory.
+const PAGE_WORDS: usize = 512;
 
 /// Chunks of a page.
-const PAGE_CHUNKS: u32 = 4096;
+const PAGE_CHUNKS: u32 = 32768;
 
 /// The chunks of a component that have an owner. Pages are made when the first chunk in them gets one, so a
 /// component that claims 2^32 chunks and uses none costs nothing.
@@ -22,6 +23,14 @@ pub(super) struct Ownership {
 impl Ownership {
     /// Gives the chunks from `first` to `last`, both included, an owner; `clash` hears of those that had one.
     pub(super) fn claim(&mut self, first: u32, last: u32, clash: &mut impl FnMut(u32)) {
+        if first == last {
+            let (bit, word) = (1 << (first % WORD), self.word_mut(first));
+            if *word & bit != 0 {
+                clash(first);
+            }
+            *word |= bit;
+            return;
+        }
         let mut chunk = first;
         loop {
             let word_end = chunk | (WORD - 1);
@@ -88,10 +97,18 @@ impl Ownership {
 
     fn word_mut(&mut self, chunk: u32) -> &mut u64 {
         let (page, word) = place(chunk);
+        if self.pages.get(page).is_none_or(Option::is_none) {
+            self.make_page(page);
+        }
+        &mut self.pages[page].as_deref_mut().expect("it was made")[word]
+    }
+
+    #[cold]
+    fn make_page(&mut self, page: usize) {
         if page >= self.pages.len() {
             self.pages.resize_with(page + 1, || None);
         }
-        &mut self.pages[page].get_or_insert_with(|| Box::new([0; PAGE_WORDS]))[word]
+        self.pages[page] = Some(Box::new([0; PAGE_WORDS]));
     }
 }
 

@@ -209,8 +209,8 @@ impl Fault {
                 first.map_or("unknown".into(), |first| format!("{}", first.0))
             ),
             Self::MapSectorsZeroed { first, entries, sectors, orphans } => format!(
-                "{orphans} used chunks have no map entry, and {sectors} sectors of the map are zero before used ones, \
-                 first the {entries} entries from {}: they may have been lost",
+                "{orphans} chunks are in use and no map entry names them, and {sectors} whole sectors of the map are \
+                 zero, first the {entries} entries from {}: they may have been lost",
                 first.0
             ),
             Self::EntriesLost { index, recorded, counted } => format!(
