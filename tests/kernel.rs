@@ -29,7 +29,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }
 
-fn look<'a>(set: &'a GoldenSet, debug: u32) -> Heap<&'a SparseDisk> {
+fn look(set: &GoldenSet, debug: u32) -> Heap<&SparseDisk> {
     let options = Options { tunables: Tunables { debug, ..Tunables::default() }, ..Options::default() };
     virstor_tests::heap(set, &set.providers(), options)
 }

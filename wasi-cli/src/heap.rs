@@ -86,14 +86,24 @@ pub(crate) fn choose(heap: &Heap<Disk>, input: &Input) -> Result<Vec<usize>, Fai
     Ok(chosen)
 }
 
-/// The one volume the user means.
+/// The one volume the user means: the chosen one, or the only one that is complete.
 ///
 /// # Errors
 ///
 /// As [`choose`], and [`Failure::Usage`] when there are several.
-pub(crate) fn choose_one(heap: &Heap<Disk>, input: &Input) -> Result<usize, Failure> {
-    match choose(heap, input)?[..] {
-        [number] => Ok(number),
+pub(crate) fn choose_one(heap: &Heap<Disk>, input: &Input, output: Output) -> Result<usize, Failure> {
+    let chosen = choose(heap, input)?;
+    let complete = |number: &usize| heap.volumes()[*number].is_complete();
+    let mut likely = chosen.iter().copied().filter(complete);
+    match (&chosen[..], likely.next(), likely.next()) {
+        ([number], _, _) => Ok(*number),
+        (_, Some(number), None) => {
+            if !output.quiet {
+                let (name, id) = (heap.volumes()[number].name, heap.volumes()[number].id);
+                note(&format!("of {} only {name}/{id} is complete; it is used", names(heap)));
+            }
+            Ok(number)
+        }
         _ => {
             let names = names(heap);
             Err(Failure::Usage(format!("there are several volumes; choose one by --volume: {names}")))

@@ -1,6 +1,9 @@
 //! SHA-256 as the fixtures write it: 64 lower-case hexadecimal digits.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
@@ -8,6 +11,23 @@ use sha2::{Digest, Sha256};
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
+}
+
+/// The SHA-256 of the file at `path`, which may be larger than memory.
+///
+/// # Errors
+///
+/// When it cannot be read.
+pub fn sha256_of_file(path: &Path) -> io::Result<String> {
+    let mut digest = Sha256::new();
+    let mut file = File::open(path)?;
+    let mut block = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok(hex(&digest.finalize())),
+            len => digest.update(&block[..len]),
+        }
+    }
 }
 
 /// `bytes` as lower-case hexadecimal digits.

@@ -27,7 +27,7 @@ mod sparse_disk;
 pub mod vectors;
 
 pub use counting::Counting;
-pub use digest::sha256_hex;
+pub use digest::{sha256_hex, sha256_of_file};
 pub use failing::Failing;
 pub use golden::GoldenSet;
 pub use map_entry::{ByteOrder, MapEntry};

@@ -79,7 +79,7 @@ pub fn locate(
 ) -> Result<Vec<Located>, IoError> {
     let mut found = Vec::new();
     if let Some(tasted) = taste(disk, search.sector_size)? {
-        found.push(at_end(disk, tasted));
+        found.push(at_end(disk, tasted, search.sector_size));
     }
     for region in regions {
         if let Some(located) = in_region(disk, region, search.sector_size) {
@@ -95,7 +95,7 @@ pub fn locate(
 }
 
 /// The component whose record is the last sector of `disk`.
-fn at_end(disk: &(impl ReadAt + ?Sized), tasted: Tasted) -> Located {
+fn at_end(disk: &(impl ReadAt + ?Sized), tasted: Tasted, sector_size: Option<u32>) -> Located {
     let size = disk.size();
     let provsize = tasted.record.provsize.get();
     let whole = Located { place: Place::Whole, start: 0, len: size, tasted };
@@ -108,9 +108,9 @@ fn at_end(disk: &(impl ReadAt + ?Sized), tasted: Tasted) -> Located {
     if record_at(disk, old).is_some_and(|record| record.provsize.get() == provsize) {
         return whole;
     }
-    let start = size - provsize;
-    let tasted = Tasted { offset: tasted.offset - start, ..tasted };
-    Located { place: Place::Inside, start, len: provsize, tasted }
+    // A few trailing bytes look like a larger sector: 512 of them put the record where a sector of 1024 bytes
+    // would have it. What the size says counts.
+    around(size, tasted.offset, tasted.record, sector_size).unwrap_or(whole)
 }
 
 fn in_region(disk: &(impl ReadAt + ?Sized), region: &Region, sector_size: Option<u32>) -> Option<Located> {

@@ -20,7 +20,7 @@ const QCOW2_MAGIC: [u8; 4] = *b"QFI\xfb";
 
 pub(crate) fn run(args: &CompareArgs) -> Result<Status, Failure> {
     let heap = heap::open(&args.input, args.output, Tunables::default())?;
-    let number = heap::choose_one(&heap, &args.input)?;
+    let number = heap::choose_one(&heap, &args.input, args.output)?;
     let mut reader = heap.reader(number, verb::MAP_MEMORY);
     let shown = args.with.display();
     let image = Disk::open(&args.with).map_err(|reason| Failure::Operation(format!("{shown}: {reason}")))?;

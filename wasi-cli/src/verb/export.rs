@@ -50,7 +50,7 @@ impl Job<'_> {
 
 pub(crate) fn run(args: &ExportArgs) -> Result<Status, Failure> {
     let heap = heap::open(&args.input, args.output, Tunables::default())?;
-    let volume = heap::choose_one(&heap, &args.input)?;
+    let volume = heap::choose_one(&heap, &args.input, args.output)?;
     let range = range::within(args.range, heap.volumes()[volume].size())?;
     let to_stdout = args.out.as_os_str() == "-";
     if to_stdout && args.output.json {

@@ -11,7 +11,7 @@ use crate::{heap, output, range, verb};
 
 pub(crate) fn run(args: &MapArgs) -> Result<Status, Failure> {
     let heap = heap::open(&args.input, args.output, Tunables::default())?;
-    let number = heap::choose_one(&heap, &args.input)?;
+    let number = heap::choose_one(&heap, &args.input, args.output)?;
     let mut reader = heap.reader(number, verb::MAP_MEMORY);
     let chunk_size = reader.volume().chunk_size.bytes();
     let range = range::within(args.range, reader.volume().size())?;
