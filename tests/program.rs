@@ -92,7 +92,7 @@ impl Place {
 }
 
 /// What only looks: verb and options.
-const LOOKS: [&[&str]; 11] = [
+const LOOKS: [&[&str]; 13] = [
     &["info", "--json"],
     &["info"],
     &["info", "--kernel-log=10"],
@@ -104,6 +104,8 @@ const LOOKS: [&[&str]; 11] = [
     &["map", "--totals"],
     &["map", "--reverse", "--json"],
     &["map", "--qemu"],
+    &["check"],
+    &["check", "--json"],
 ];
 
 /// Node takes a quarter of a second to start: there, what scripts use most.
@@ -175,7 +177,7 @@ fn export(place: &Place, runtime: Runtime) -> Result<(), Failed> {
 
 /// What `--json` prints follows the schema that is published for it.
 fn schemas(place: &Place) -> Result<(), Failed> {
-    let forms: [(&str, &[&str]); 9] = [
+    let forms: [(&str, &[&str]); 10] = [
         ("info", &["info", "--json"]),
         ("dump", &["dump", "--json"]),
         ("status", &["status", "--json"]),
@@ -183,6 +185,7 @@ fn schemas(place: &Place) -> Result<(), Failed> {
         ("map-totals", &["map", "--json", "--totals"]),
         ("map-reverse", &["map", "--json", "--reverse"]),
         ("map-qemu", &["map", "--json", "--qemu"]),
+        ("check", &["check", "--json"]),
         ("export", &["export", "--json", "--missing", "zero", "--force", "-o", "schemas.raw"]),
         ("compare", &["compare", "--json", "--with", "schemas.raw"]),
     ];

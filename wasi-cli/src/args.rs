@@ -42,6 +42,12 @@ pub(crate) enum Verb {
     #[command(after_help = "Example: virstor map --totals disk*.img\n\
         Exit status: 0 nothing is lost, 4 some ranges are.")]
     Map(MapArgs),
+    /// What is wrong with the volumes, what FreeBSD would do about it, and whether it can be mended
+    #[command(after_help = "Example: virstor check disk*.img\n\
+        A warning is a trap: nothing is lost yet, but FreeBSD would lose something. A leftover of another volume of\n\
+        the same name is checked only when chosen by --volume.\n\
+        Exit status: 0 nothing above a notice, 4 damage or a trap was found, 8 a FILE cannot be read.")]
+    Check(CheckArgs),
     /// Write the volume to a raw (sparse) or qcow2 image
     #[command(after_help = "Example: virstor export -o home.raw disk*.img\n\
         The image is written under a temporary name (OUT.part) and renamed when it is whole.\n\
@@ -157,6 +163,15 @@ pub(crate) struct MapArgs {
     /// Only this part of the volume: START-END, START+LENGTH or START-
     #[arg(long, value_name = "RANGE", value_parser = range::parse)]
     pub(crate) range: Option<RangeSpec>,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 /// Arguments of `export`.

@@ -53,6 +53,7 @@ fn run(args: &Args) -> Result<Status, Failure> {
         Verb::Dump(dump) => verb::dump::run(dump),
         Verb::Status(status) => verb::status::run(status),
         Verb::Map(map) => verb::map::run(map),
+        Verb::Check(check) => verb::check::run(check),
         Verb::Export(export) => verb::export::run(export),
         Verb::Compare(compare) => verb::compare::run(compare),
         #[cfg(not(target_family = "wasm"))]

@@ -1,5 +1,6 @@
 //! The verbs, one module each.
 
+pub(crate) mod check;
 pub(crate) mod compare;
 pub(crate) mod dump;
 pub(crate) mod export;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use virstor::assemble::{Assembly, Candidate, Volume, assemble};
+use virstor::check::{Report, Subject, check};
 use virstor::format::Name;
 use virstor::geometry::ComponentIndex;
 use virstor::io::{IoError, ReadAt, Window};
@@ -105,6 +106,7 @@ pub enum Stranger {
 pub struct Heap<D> {
     files: Vec<InputFile<D>>,
     located: Vec<(usize, Located)>,
+    candidates: Vec<Candidate>,
     assembly: Assembly,
     maps: Vec<MapReport>,
     strangers: Vec<(usize, Stranger)>,
@@ -139,6 +141,7 @@ impl<D: ReadAt + Clone> Heap<D> {
         let mut heap = Self {
             files,
             located,
+            candidates,
             assembly,
             maps: Vec::new(),
             strangers,
@@ -181,6 +184,11 @@ impl<D: ReadAt + Clone> Heap<D> {
         &self.assembly
     }
 
+    /// What was offered for assembly.
+    pub fn candidates(&self) -> &[Candidate] {
+        &self.candidates
+    }
+
     /// FreeBSD's class, after it was offered every file and partition.
     pub fn kernel(&self) -> &Kernel<ComponentDisk<D>> {
         &self.kernel
@@ -214,6 +222,39 @@ impl<D: ReadAt + Clone> Heap<D> {
         let disks = self.disks(&self.assembly.volumes[volume]);
         let order = self.maps[volume].order;
         VolumeReader::new(self.assembly.volumes[volume].clone(), disks, order, map_memory)
+    }
+
+    /// Checks one volume; the files without a record are looked at, too: one of them may have lost it.
+    pub fn check(&self, number: usize, progress: &mut Progress<'_>) -> Report {
+        let volume = &self.assembly.volumes[number];
+        let disks = self.disks(volume);
+        let whole = |(file, disk): (usize, &D)| window(file, &self.files[file], 0, disk.size());
+        let unclaimed: Vec<ComponentDisk<D>> = self.unclaimed().filter_map(whole).collect();
+        let subject = Subject {
+            assembly: &self.assembly,
+            volume: number,
+            candidates: &self.candidates,
+            disks: &disks,
+            unclaimed: &unclaimed,
+        };
+        let first = volume.components.get(&ComponentIndex(0));
+        let label = first.map_or("", |first| self.label_of(first.candidate));
+        check(&subject, &mut |done, all| progress(Stage::ReadingMap(label), done, all))
+    }
+
+    /// The label of a file without a record, by the number [`check`](Self::check) gives it.
+    pub fn unclaimed_label(&self, number: usize) -> Option<&str> {
+        self.unclaimed().nth(number).map(|(file, _)| self.files[file].label.as_str())
+    }
+
+    /// The files without a record.
+    fn unclaimed(&self) -> impl Iterator<Item = (usize, &D)> {
+        let recordless = self
+            .strangers
+            .iter()
+            .filter(|(_, stranger)| matches!(stranger, Stranger::NotVirstor { .. }))
+            .map(|(file, _)| *file);
+        recordless.filter_map(|file| Some((file, self.files[file].disk.as_ref().ok()?)))
     }
 
     fn disks(&self, volume: &Volume) -> BTreeMap<ComponentIndex, ComponentDisk<D>> {

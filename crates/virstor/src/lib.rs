@@ -5,6 +5,7 @@
 extern crate alloc;
 
 pub mod assemble;
+pub mod check;
 pub mod format;
 pub mod geometry;
 pub mod io;

@@ -80,38 +80,64 @@ pub fn scan(
     bounds: &Bounds,
     progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
 ) -> MapReport {
+    let mut scan = Scan::new(bounds);
+    let read_error = stream(disk, entries, progress, &mut |at, stretch| scan.take(at, stretch));
+    scan.finish(read_error)
+}
+
+/// A stretch of the map as it was read.
+pub(crate) enum Stretch<'a> {
+    /// All-zero entries.
+    Zeros,
+    /// Entries, not all of them zero.
+    Entries(&'a [[u8; MAP_ENTRY_LEN]]),
+    /// This many entries that cannot be read.
+    Unreadable(u64),
+}
+
+/// Reads the first `entries` entries of the map on `disk`, once and in order, and hands them to `take`, each
+/// stretch with the number of its first entry. Gives the first error met. The rest is as for [`scan`].
+pub(crate) fn stream(
+    disk: &(impl ReadAt + ?Sized),
+    entries: u64,
+    progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    take: &mut impl FnMut(u64, Stretch<'_>),
+) -> Option<IoError> {
     let len = entries * MAP_ENTRY_LEN as u64;
     assert!(len <= disk.size(), "the caller clips the map to its disk");
-    let mut scan = Scan::new(bounds);
     let mut block = vec![0; usize::try_from(len).map_or(SCAN_BLOCK, |len| len.min(SCAN_BLOCK))];
+    let mut first_error = None;
     let mut offset = 0;
     while offset < len && progress(offset, len).is_continue() {
         let bytes = usize::try_from(len - offset).map_or(SCAN_BLOCK, |rest| rest.min(SCAN_BLOCK));
         let block = &mut block[..bytes];
-        if let Err(error) = disk.read_at(offset, block) {
-            scan.read_error.get_or_insert(error);
-            for (index, piece) in block.chunks_mut(PIECE).enumerate() {
-                match disk.read_at(offset + (index * PIECE) as u64, piece) {
-                    Ok(()) => scan.feed(piece),
-                    Err(_) => scan.skip(piece.len()),
-                }
+        let whole = disk.read_at(offset, block);
+        for (index, piece) in block.chunks_mut(PIECE).enumerate() {
+            let start = offset + (index * PIECE) as u64;
+            let at = start / MAP_ENTRY_LEN as u64;
+            let readable = whole.is_ok() || disk.read_at(start, piece).is_ok();
+            if !readable {
+                take(at, Stretch::Unreadable((piece.len() / MAP_ENTRY_LEN) as u64));
+            } else if is_zero(piece) {
+                take(at, Stretch::Zeros);
+            } else {
+                take(at, Stretch::Entries(piece.as_chunks::<MAP_ENTRY_LEN>().0));
             }
-        } else {
-            scan.feed(block);
+        }
+        if let Err(error) = whole {
+            first_error.get_or_insert(error);
         }
         offset += bytes as u64;
     }
-    scan.finish()
+    first_error
 }
 
 /// One pass in progress: both byte orders are judged at once, because which one it is shows only at the end.
 struct Scan<'a> {
     bounds: &'a Bounds,
-    position: u64,
     little: Tally,
     big: Tally,
     unreadable: u64,
-    read_error: Option<IoError>,
     first_invalid: Option<InvalidEntry>,
     /// An all-zero entry names chunk 0 of component 0, and the kernel bounds-checks it like any other.
     zero_is_valid: bool,
@@ -122,50 +148,40 @@ impl<'a> Scan<'a> {
         let zero = MapEntry::decode([0; MAP_ENTRY_LEN], ByteOrder::Little);
         Self {
             bounds,
-            position: 0,
             little: Tally::new(bounds.len()),
             big: Tally::new(bounds.len()),
             unreadable: 0,
-            read_error: None,
             first_invalid: None,
             zero_is_valid: is_valid(zero, bounds),
         }
     }
 
-    fn skip(&mut self, bytes: usize) {
-        let entries = (bytes / MAP_ENTRY_LEN) as u64;
-        self.unreadable += entries;
-        self.position += entries;
-    }
-
-    fn feed(&mut self, bytes: &[u8]) {
-        for piece in bytes.chunks(PIECE) {
-            if is_zero(piece) {
-                self.zeros();
-                self.position += (piece.len() / MAP_ENTRY_LEN) as u64;
-            } else {
-                for entry in piece.as_chunks::<MAP_ENTRY_LEN>().0 {
-                    self.entry(*entry);
-                    self.position += 1;
+    fn take(&mut self, at: u64, stretch: Stretch<'_>) {
+        match stretch {
+            Stretch::Zeros => self.zeros(at),
+            Stretch::Entries(entries) => {
+                for (at, entry) in (at..).zip(entries) {
+                    self.entry(at, *entry);
                 }
             }
+            Stretch::Unreadable(entries) => self.unreadable += entries,
         }
     }
 
-    fn zeros(&mut self) {
+    fn zeros(&mut self, at: u64) {
         if !self.zero_is_valid && self.first_invalid.is_none() {
-            self.remember_invalid(MapEntry::decode([0; MAP_ENTRY_LEN], ByteOrder::Little));
+            self.remember_invalid(at, MapEntry::decode([0; MAP_ENTRY_LEN], ByteOrder::Little));
         }
     }
 
-    fn entry(&mut self, bytes: [u8; MAP_ENTRY_LEN]) {
+    fn entry(&mut self, at: u64, bytes: [u8; MAP_ENTRY_LEN]) {
         if bytes == [0; MAP_ENTRY_LEN] {
-            return self.zeros();
+            return self.zeros(at);
         }
         let little = MapEntry::decode(bytes, ByteOrder::Little);
         let valid = is_valid(little, self.bounds);
         if !valid && self.first_invalid.is_none() {
-            self.remember_invalid(little);
+            self.remember_invalid(at, little);
         }
         if little.is_allocated() {
             self.little.count(little, valid, self.bounds);
@@ -176,12 +192,12 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn remember_invalid(&mut self, entry: MapEntry) {
-        let at = VirtualChunk(self.position);
+    fn remember_invalid(&mut self, at: u64, entry: MapEntry) {
+        let at = VirtualChunk(at);
         self.first_invalid = Some(InvalidEntry { at, entry, used_before: self.little.used(self.bounds) });
     }
 
-    fn finish(self) -> MapReport {
+    fn finish(self, read_error: Option<IoError>) -> MapReport {
         let big_endian = self.big.plausible > self.little.plausible;
         let (order, tally) =
             if big_endian { (ByteOrder::Big, self.big) } else { (ByteOrder::Little, self.little) };
@@ -191,7 +207,7 @@ impl<'a> Scan<'a> {
             used: tally.used(self.bounds),
             bad: tally.bad,
             unreadable: self.unreadable,
-            read_error: self.read_error,
+            read_error,
             first_invalid: self.first_invalid,
         }
     }

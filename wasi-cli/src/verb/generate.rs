@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use clap::CommandFactory;
-use virstor_inspect::document::{dump, export, info, map, status};
+use virstor_inspect::document::{check, dump, export, info, map, status};
 
 use crate::args::{Args, Generate, GenerateArgs};
 use crate::failure::{Failure, Status, host_reason};
@@ -40,6 +40,7 @@ fn schemas(folder: &Path) -> Result<(), Failure> {
         ("map-totals", schemars::schema_for!(map::Totals)),
         ("map-reverse", schemars::schema_for!(Vec<map::Owner>)),
         ("map-qemu", schemars::schema_for!(Vec<map::QemuExtent>)),
+        ("check", schemars::schema_for!(check::Check)),
         ("export", schemars::schema_for!(export::Export)),
         ("compare", schemars::schema_for!(export::Compare)),
     ];

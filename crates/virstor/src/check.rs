@@ -1,0 +1,198 @@
+//! Check: everything that is wrong with a set, and every trap it holds for FreeBSD.
+//!
+//! Ten invariants hold on a set that FreeBSD's code can use without losing anything:
+//!
+//! ```text
+//!  I1   each number below the count exactly once; name, id, sizes and count alike everywhere
+//!  I2   magic, version, provsize and sector size are right, and a hardcoded name matches
+//!  I3   chunk_count chunks lie before the last sector
+//!  I4   no chunk has two owners, none is reserved, all exist
+//!  I5   density: the used chunks of a component are reserved .. reserved + entries, without a hole
+//!  I6   components below the current one are full, those above it empty
+//!  I7   chunk_next on disk is reserved + entries
+//!  I8   ALLOCATED on component 0 and those in use, CURRENT on the current one, no other flag
+//!  I9   the reserve covers the map, the map has whole sectors, the size whole chunks
+//!  I10  entries have flags 0 or 1, unallocated ones are zero, all are little-endian
+//! ```
+//!
+//! The kernel counts entries instead of looking at them (`virstor_check_and_run`), so I4 and I5 together are
+//! what keeps it from handing a chunk out twice.
+//!
+//! [`check`] reads the map once and the last sector of unclaimed disks, and writes nothing: it cannot. It
+//! needs, beside a block of the map, at most one bit for each chunk the components have room for (and no more
+//! than 512 bytes for each byte of the map that is not zero), some hundred bytes for each component the record
+//! counts, and [`LISTED`] findings of each kind; the rest of a kind is counted.
+
+mod allocation;
+mod finding;
+mod map_pass;
+mod ownership;
+mod records;
+mod sizes;
+mod text;
+mod unclaimed;
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
+
+pub use self::finding::{Code, Fault, Finding, Repair, Severity, Torn};
+pub use self::text::Party;
+use crate::assemble::{Assembly, Candidate, Volume};
+use crate::format::ByteOrder;
+use crate::geometry::ComponentIndex;
+use crate::io::ReadAt;
+
+/// How many findings of a kind are listed.
+pub const LISTED: usize = 100;
+
+/// What is checked: one volume of an assembly, and what else lay on the heap.
+#[derive(Debug)]
+pub struct Subject<'a, D> {
+    /// What was assembled from `candidates`.
+    pub assembly: &'a Assembly,
+    /// Which of its volumes.
+    pub volume: usize,
+    /// What was offered for assembly.
+    pub candidates: &'a [Candidate],
+    /// The disks of the volume's components, of the lengths the volume knows.
+    pub disks: &'a BTreeMap<ComponentIndex, D>,
+    /// Disks without a record: one of them may have lost it.
+    pub unclaimed: &'a [D],
+}
+
+impl<'a, D> Subject<'a, D> {
+    fn volume(&self) -> &'a Volume {
+        &self.assembly.volumes[self.volume]
+    }
+}
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The findings: first about records, then about sizes, then about the map (in its order), then about
+    /// allocation.
+    pub findings: Vec<Finding>,
+    /// How many more there are of each kind.
+    pub unlisted: BTreeMap<Code, u64>,
+    /// The byte order in which the map was judged.
+    pub order: ByteOrder,
+    /// Whether all of the map was judged.
+    pub whole: bool,
+}
+
+/// The short of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// Nothing above a notice.
+    Clean,
+    /// Something is wrong, or waits to go wrong, but FreeBSD starts the volume.
+    Damaged,
+    /// FreeBSD does not start it.
+    Unusable,
+}
+
+impl Report {
+    /// The short of it.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match self.findings.iter().map(Finding::severity).max() {
+            None | Some(Severity::Notice) => Verdict::Clean,
+            Some(Severity::Warning | Severity::Error) => Verdict::Damaged,
+            Some(Severity::Fatal) => Verdict::Unusable,
+        }
+    }
+}
+
+/// Checks a volume. `progress` hears how many bytes of how many of the map are done and may stop the pass;
+/// what follows from counting is then left out.
+///
+/// # Panics
+///
+/// When the assembly has no such volume or was not made from these candidates, or when the disk of component
+/// 0 is shorter than the volume knows.
+pub fn check<D: ReadAt>(
+    subject: &Subject<'_, D>,
+    progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+) -> Report {
+    let volume = subject.volume();
+    let disk = subject.disks.get(&ComponentIndex(0));
+    let last_sectors = unclaimed::last_sectors(volume, subject.unclaimed);
+    let watch = if volume.is_complete() { Vec::new() } else { unclaimed::chunks(&last_sectors) };
+    let mut of_map = Findings::default();
+    let pass = map_pass::read_map(volume, disk, watch, &mut of_map, progress);
+
+    let mut findings = Findings::default();
+    let stale = records::judge(subject, &pass, &last_sectors, &mut findings);
+    sizes::judge(volume, &pass, &mut findings);
+    findings.append(of_map);
+    if pass.whole && disk.is_some() {
+        allocation::judge(volume, &pass, &stale, &mut findings);
+    }
+    let free = pass.tallies.iter().map(map_pass::Tally::free).sum();
+    findings.report(free, pass.order, pass.whole)
+}
+
+/// Findings about records that make no component and belong to none of the volumes.
+#[must_use]
+pub fn check_strays(assembly: &Assembly, candidates: &[Candidate]) -> Report {
+    let mut findings = Findings::default();
+    for (candidate, unfit) in &assembly.unfit {
+        let record = &candidates[*candidate].located.tasted.record;
+        if !assembly.volumes.iter().any(|volume| records::belongs(volume, record)) {
+            findings.push(records::unfit(*candidate, *unfit, record, false));
+        }
+    }
+    findings.report(0, ByteOrder::Little, true)
+}
+
+/// Findings as they come up: a bounded number of each kind, and how many there were.
+#[derive(Debug, Clone, Default)]
+struct Findings {
+    faults: Vec<Fault>,
+    counts: BTreeMap<Code, Count>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    listed: usize,
+    unlisted: u64,
+}
+
+impl Findings {
+    fn push(&mut self, fault: Fault) {
+        let count = self.counts.entry(fault.code()).or_default();
+        if count.listed < LISTED {
+            count.listed += 1;
+            self.faults.push(fault);
+        } else {
+            count.unlisted += 1;
+        }
+    }
+
+    /// Counts one more of a kind without saying which.
+    fn count(&mut self, code: Code) {
+        self.counts.entry(code).or_default().unlisted += 1;
+    }
+
+    fn has(&self, code: Code) -> bool {
+        self.counts.contains_key(&code)
+    }
+
+    /// Takes over findings of other kinds than those already here.
+    fn append(&mut self, mut other: Self) {
+        self.faults.append(&mut other.faults);
+        self.counts.append(&mut other.counts);
+    }
+
+    fn report(self, free: u64, order: ByteOrder, whole: bool) -> Report {
+        let finding = |fault: Fault| Finding { repair: fault.repair(free), fault };
+        let unlisted = self.counts.iter().map(|(code, count)| (*code, count.unlisted));
+        Report {
+            unlisted: unlisted.filter(|(_, count)| *count > 0).collect(),
+            findings: self.faults.into_iter().map(finding).collect(),
+            order,
+            whole,
+        }
+    }
+}

@@ -1,0 +1,420 @@
+//! The one pass over the map: who owns what, and every entry that is not as it should be.
+
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::cell::Cell;
+use core::ops::ControlFlow;
+
+use super::Findings;
+use super::finding::{Code, Fault};
+use super::ownership::Ownership;
+use crate::assemble::{Component, Volume};
+use crate::format::{ByteOrder, MAP_ENTRY_LEN, MapEntry};
+use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
+use crate::io::{IoError, ReadAt};
+use crate::map::{Stretch, stream};
+
+/// What entries may name on one component, and what the map says about it.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Whether the component is there; of a missing one any chunk may exist.
+    present: bool,
+    /// Chunks below this hold the map.
+    in_map: u32,
+    /// Chunks below this are never handed out.
+    pub(super) reserved: u32,
+    /// Chunks from here on lie in the last sector or behind the end.
+    pub(super) room: u32,
+    /// Chunks from here on do not exist.
+    pub(super) chunk_count: u32,
+    /// Length in bytes.
+    len: u64,
+    /// Allocated entries that name a chunk which may be: what the kernel counts.
+    pub(super) entries: u64,
+    /// The highest chunk that is owned.
+    pub(super) highest: Option<u32>,
+    /// The chunks that are named, as far as the component reaches; of a missing component none.
+    pub(super) owned: Ownership,
+    /// Entries that name chunks of the map.
+    pub(super) inside_map: u64,
+    /// Entries that name chunks which lie wholly behind the end.
+    pub(super) past_end: u64,
+    /// Entries that name chunks which do not exist.
+    pub(super) nowhere: u64,
+    /// The first entry that names a chunk from `room` on.
+    pub(super) overlapping: Option<(PhysicalChunk, VirtualChunk)>,
+}
+
+impl Tally {
+    fn new(volume: &Volume, index: ComponentIndex, component: &Component) -> Self {
+        let reserved = u32::from(component.record.chunk_reserved.get());
+        let map_chunks = volume.map_len().div_ceil(u128::from(volume.chunk_size.bytes()));
+        let room = chunk_room(volume, component);
+        let in_map = if index.0 == 0 { u32::try_from(map_chunks).unwrap_or(u32::MAX) } else { 0 };
+        let chunk_count = component.record.chunk_count.get();
+        Self { present: true, in_map, reserved, room, chunk_count, len: component.len, ..Self::default() }
+    }
+
+    /// Chunks that may be handed out and that nothing owns.
+    pub(super) fn free(&self) -> u64 {
+        let (lowest, end) = (self.reserved.max(self.in_map), self.room.min(self.chunk_count));
+        let used = self.owned.count_from(lowest) - self.owned.count_from(end.max(lowest));
+        u64::from(end.saturating_sub(lowest)) - used
+    }
+}
+
+/// How many chunks of `component` lie wholly before its last sector.
+pub(super) fn chunk_room(volume: &Volume, component: &Component) -> u32 {
+    let bytes = component.len.saturating_sub(u64::from(component.sector_size));
+    u32::try_from(bytes / volume.chunk_size.bytes()).unwrap_or(u32::MAX)
+}
+
+/// What the pass found out.
+#[derive(Debug)]
+pub(super) struct MapPass {
+    /// By component, missing ones included.
+    pub(super) tallies: Vec<Tally>,
+    /// Allocated entries.
+    pub(super) allocated: u64,
+    /// Whether all of the map was there, could be read, and was read.
+    pub(super) whole: bool,
+    /// Sectors of zeros before the last used one, and the first stretch of them.
+    pub(super) zero_sectors: u64,
+    pub(super) first_zeros: Option<(VirtualChunk, u64)>,
+    /// Entries naming a watched chunk of a missing component: the chunk, and its first owner.
+    pub(super) watched: Vec<(ComponentIndex, PhysicalChunk, VirtualChunk)>,
+    /// The byte order the entries were judged in.
+    pub(super) order: ByteOrder,
+    /// Chunks that have a second owner, with that; as many as are listed.
+    clashes: Vec<(ComponentIndex, PhysicalChunk, VirtualChunk)>,
+    unreadable: u64,
+    read_error: Option<IoError>,
+    /// Entries that only one byte order can have made.
+    plausible: u64,
+    plausible_swapped: u64,
+    /// Entries of a sector.
+    sector: u64,
+    /// First entry of the sector behind the last that is not all zero.
+    sector_end: u64,
+    watch: Vec<PhysicalChunk>,
+}
+
+/// Most owners of watched chunks that are remembered: one for each disk that may be probed.
+const WATCHED: usize = 1024;
+
+/// Reads the map of `volume` from `disk`, which is component 0, and puts what is wrong with its entries into
+/// `findings`. Chunks of missing components that are in `watch` have their owners remembered.
+///
+/// The map is read once. When it makes sense in big-endian order only it is read again, and when chunks are
+/// shared it is read again for their first owners.
+pub(super) fn read_map<D: ReadAt + ?Sized>(
+    volume: &Volume,
+    disk: Option<&D>,
+    watch: Vec<PhysicalChunk>,
+    findings: &mut Findings,
+    progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+) -> MapPass {
+    let Some(disk) = disk else { return MapPass::new(volume, ByteOrder::Little, watch) };
+    let before = findings.clone();
+    let mut pass = MapPass::new(volume, ByteOrder::Little, watch);
+    pass.run(volume, disk, findings, progress);
+    if pass.plausible_swapped > pass.plausible {
+        *findings = before;
+        pass = MapPass::new(volume, ByteOrder::Big, pass.watch);
+        pass.run(volume, disk, findings, progress);
+        findings.push(Fault::MapBigEndian { allocated: pass.allocated });
+    }
+    pass.list_shared(volume, disk, findings);
+    if let Some(error) = pass.read_error.take() {
+        findings.push(Fault::MapUnreadable { entries: pass.unreadable, error: Box::new(error) });
+    }
+    pass
+}
+
+impl MapPass {
+    fn new(volume: &Volume, order: ByteOrder, watch: Vec<PhysicalChunk>) -> Self {
+        let tally = |number| {
+            let index = ComponentIndex(number);
+            let component = volume.components.get(&index);
+            component.map_or_else(Tally::default, |component| Tally::new(volume, index, component))
+        };
+        Self {
+            tallies: (0..volume.component_count).map(tally).collect(),
+            allocated: 0,
+            whole: false,
+            zero_sectors: 0,
+            first_zeros: None,
+            watched: Vec::new(),
+            order,
+            clashes: Vec::new(),
+            unreadable: 0,
+            read_error: None,
+            plausible: 0,
+            plausible_swapped: 0,
+            sector: u64::from(volume.sector_size) / MAP_ENTRY_LEN as u64,
+            sector_end: 0,
+            watch,
+        }
+    }
+
+    fn run<D: ReadAt + ?Sized>(
+        &mut self,
+        volume: &Volume,
+        disk: &D,
+        findings: &mut Findings,
+        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) {
+        let entries = readable_entries(volume);
+        let mut stopped = false;
+        let mut noticing = |done, all| {
+            let flow = progress(done, all);
+            stopped |= flow.is_break();
+            flow
+        };
+        let take = &mut |at, stretch: Stretch<'_>| match (stretch, self.order) {
+            (Stretch::Zeros, _) => {}
+            (Stretch::Entries(entries), ByteOrder::Little) => self.entries::<false>(at, entries, findings),
+            (Stretch::Entries(entries), ByteOrder::Big) => self.entries::<true>(at, entries, findings),
+            (Stretch::Unreadable(entries), _) => {
+                self.unreadable += entries;
+                self.enter_sectors(at, at + entries - 1);
+            }
+        };
+        self.read_error = stream(disk, entries, &mut noticing, take);
+        // An all-zero map has no used sector; then all of it may be what was lost.
+        if self.sector_end == 0 && self.sector > 0 {
+            self.zero_sectors = entries.div_ceil(self.sector);
+            self.first_zeros = Some((VirtualChunk(0), entries));
+        }
+        self.whole = !stopped && self.unreadable == 0 && entries == volume.virtual_chunks();
+    }
+
+    fn entries<const BIG: bool>(
+        &mut self,
+        start: u64,
+        entries: &[[u8; MAP_ENTRY_LEN]],
+        findings: &mut Findings,
+    ) {
+        let mut position = 0;
+        while let Some(entry) = entries.get(position) {
+            let first = word::<BIG>(*entry);
+            if first == 0 {
+                position += 1;
+                continue;
+            }
+            // What was written in one go lies in one piece: such a run is judged as a whole.
+            let (mut run, mut next) = (1, first.checked_add(NEXT_CHUNK));
+            while let (Some(entry), Some(wanted)) = (entries.get(position + run), next)
+                && word::<BIG>(*entry) == wanted
+            {
+                (run, next) = (run + 1, wanted.checked_add(NEXT_CHUNK));
+            }
+            let at = start + position as u64;
+            self.enter_sectors(at, at + run as u64 - 1);
+            self.run_of_entries(at, first, run as u64, findings);
+            position += run;
+        }
+    }
+
+    /// Notes that the entries from `first` to `last` are not zero, and which whole sectors before them are.
+    fn enter_sectors(&mut self, first: u64, last: u64) {
+        if last < self.sector_end || self.sector == 0 {
+            return;
+        }
+        let sector_start = first / self.sector * self.sector;
+        if let Some(gap) = sector_start.checked_sub(self.sector_end).filter(|gap| *gap > 0) {
+            self.zero_sectors += gap / self.sector;
+            self.first_zeros.get_or_insert((VirtualChunk(self.sector_end), gap));
+        }
+        self.sector_end = (last / self.sector + 1) * self.sector;
+    }
+
+    /// `run` entries from `at` on, the first is `first`, each names the chunk behind the one before.
+    fn run_of_entries(&mut self, at: u64, first: u64, run: u64, findings: &mut Findings) {
+        let entry = entry_of(first);
+        let last = entry.chunk.0 + u32::try_from(run - 1).expect("a run is within a piece of the map");
+        if entry.flags == MapEntry::ALLOCATED
+            && let Some(tally) = self.tallies.get_mut(entry.component.as_usize())
+            && entry.chunk.0 >= tally.reserved.max(tally.in_map)
+            && last < tally.room.min(tally.chunk_count)
+        {
+            self.plausible += run;
+            self.allocated += run;
+            return self.own(at, entry.component, entry.chunk.0, last, findings);
+        }
+        if entry.flags == MapEntry::ALLOCATED
+            && self.watch.is_empty()
+            && let Some(tally) = self.tallies.get_mut(entry.component.as_usize())
+            && !tally.present
+        {
+            self.plausible += run;
+            self.allocated += run;
+            tally.entries += run;
+            return;
+        }
+        for step in 0..run {
+            self.odd_entry(VirtualChunk(at + step), entry_of(first + step * NEXT_CHUNK), findings);
+        }
+    }
+
+    /// Counts good entries that name the chunks from `first` to `last` of a component that is there.
+    fn own(&mut self, at: u64, index: ComponentIndex, first: u32, last: u32, findings: &mut Findings) {
+        let tally = &mut self.tallies[index.as_usize()];
+        tally.entries += u64::from(last - first) + 1;
+        tally.highest = tally.highest.max(Some(last));
+        let clashes = &mut self.clashes;
+        tally.owned.claim(first, last, &mut |chunk| {
+            let second = VirtualChunk(at + u64::from(chunk - first));
+            if clashes.len() < super::LISTED {
+                clashes.push((index, PhysicalChunk(chunk), second));
+            } else {
+                findings.count(Code::ChunkShared);
+            }
+        });
+    }
+
+    /// One entry that is not zero and not known to be good.
+    fn odd_entry(&mut self, at: VirtualChunk, entry: MapEntry, findings: &mut Findings) {
+        let count = self.tallies.len();
+        let tally = self.tallies.get(entry.component.as_usize());
+        let valid = tally.is_some_and(|tally| !tally.present || entry.chunk.0 < tally.chunk_count);
+        if swapped(entry, self.order).flags == MapEntry::ALLOCATED {
+            self.count_swapped(entry);
+        }
+        if !entry.is_allocated() {
+            return findings.push(Fault::UnallocatedNotZero { at, entry, valid });
+        }
+        self.allocated += 1;
+        let Some(tally) = tally_mut(&mut self.tallies, entry.component) else {
+            let count = u16::try_from(count).expect("there is one for each component");
+            return findings.push(Fault::EntryNamesNoComponent { at, entry, count });
+        };
+        if !valid {
+            tally.nowhere += 1;
+            let chunk_count = tally.chunk_count;
+            return findings.push(Fault::EntryNamesNoChunk { at, entry, chunk_count });
+        }
+        if entry.flags == MapEntry::ALLOCATED {
+            self.plausible += 1;
+        } else {
+            findings.push(Fault::EntryUnknownFlags { at, entry });
+        }
+        let chunk = entry.chunk.0;
+        if !tally.present {
+            tally.entries += 1;
+            if self.watch.binary_search(&entry.chunk).is_ok() && self.watched.len() < WATCHED {
+                self.watched.push((entry.component, entry.chunk, at));
+            }
+            return;
+        }
+        if chunk < tally.in_map {
+            tally.inside_map += 1;
+            findings.push(Fault::EntryInsideMap { at, entry });
+        } else if chunk < tally.reserved {
+            let reserved = u16::try_from(tally.reserved).expect("it has 16 bits on disk");
+            findings.push(Fault::EntryInReserve { at, entry, reserved });
+        } else if chunk >= tally.room {
+            tally.overlapping.get_or_insert((entry.chunk, at));
+            if chunk > tally.room {
+                // Not owned: the bits are for chunks that the disk has room for, whatever the record says.
+                tally.entries += 1;
+                tally.past_end += 1;
+                return findings.push(Fault::EntryPastEnd { at, entry, size: tally.len });
+            }
+        }
+        self.own(at.0, entry.component, chunk, chunk, findings);
+    }
+
+    /// Counts an entry for the other byte order when it makes sense there.
+    fn count_swapped(&mut self, entry: MapEntry) {
+        let other = swapped(entry, self.order);
+        let fits =
+            |tally: &Tally| !tally.present || (tally.reserved..tally.chunk_count).contains(&other.chunk.0);
+        if self.tallies.get(other.component.as_usize()).is_some_and(fits) {
+            self.plausible_swapped += 1;
+        }
+    }
+
+    /// Reads the map again for the first owners of shared chunks, if there are such.
+    fn list_shared<D: ReadAt + ?Sized>(&mut self, volume: &Volume, disk: &D, findings: &mut Findings) {
+        let clashes = core::mem::take(&mut self.clashes);
+        if clashes.is_empty() {
+            return;
+        }
+        let mut wanted: Vec<Ownership> = Vec::new();
+        wanted.resize_with(self.tallies.len(), Ownership::default);
+        for (index, chunk, _) in &clashes {
+            wanted[index.as_usize()].claim(chunk.0, chunk.0, &mut |_| {});
+        }
+        let mut first: Vec<Option<VirtualChunk>> = vec![None; clashes.len()];
+        let unknown = Cell::new(clashes.len());
+        let order = self.order;
+        let mut look = |at: u64, bytes: &[u8; MAP_ENTRY_LEN]| {
+            let entry = MapEntry::decode(*bytes, order);
+            let wanted = wanted.get(entry.component.as_usize());
+            if entry.is_allocated() && wanted.is_some_and(|wanted| wanted.contains(entry.chunk.0)) {
+                let same = |clash: &(ComponentIndex, PhysicalChunk, VirtualChunk)| {
+                    (clash.0, clash.1) == (entry.component, entry.chunk)
+                };
+                for (clash, owner) in clashes.iter().zip(&mut first).filter(|(clash, _)| same(clash)) {
+                    if clash.2.0 > at && owner.is_none() {
+                        *owner = Some(VirtualChunk(at));
+                        unknown.set(unknown.get() - 1);
+                    }
+                }
+            }
+        };
+        let mut until_known = |_, _| match unknown.get() {
+            0 => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        };
+        stream(disk, readable_entries(volume), &mut until_known, &mut |at, stretch| {
+            if let Stretch::Entries(entries) = stretch {
+                (at..).zip(entries).for_each(|(at, entry)| look(at, entry));
+            }
+        });
+        for ((index, chunk, second), first) in clashes.into_iter().zip(first) {
+            findings.push(Fault::ChunkShared { index, chunk, first, second });
+        }
+    }
+}
+
+/// How many entries stand before the last sector of component 0: what is there is the record.
+fn readable_entries(volume: &Volume) -> u64 {
+    let before_record = volume
+        .components
+        .get(&ComponentIndex(0))
+        .map_or(0, |first| first.len.saturating_sub(u64::from(first.sector_size)) / MAP_ENTRY_LEN as u64);
+    volume.map_entries().min(before_record)
+}
+
+fn tally_mut(tallies: &mut [Tally], index: ComponentIndex) -> Option<&mut Tally> {
+    tallies.get_mut(index.as_usize())
+}
+
+/// What lies between an entry, as one number, and that of the next chunk.
+const NEXT_CHUNK: u64 = 1 << 32;
+
+/// An entry as one number: flags lowest, then the component, then the chunk.
+fn word<const BIG: bool>(bytes: [u8; MAP_ENTRY_LEN]) -> u64 {
+    if BIG {
+        let entry = MapEntry::decode(bytes, ByteOrder::Big);
+        u64::from_le_bytes(entry.encode(ByteOrder::Little))
+    } else {
+        u64::from_le_bytes(bytes)
+    }
+}
+
+fn entry_of(word: u64) -> MapEntry {
+    MapEntry::decode(word.to_le_bytes(), ByteOrder::Little)
+}
+
+/// What the bytes of `entry`, which was read in `order`, say in the other one.
+fn swapped(entry: MapEntry, order: ByteOrder) -> MapEntry {
+    let other = match order {
+        ByteOrder::Little => ByteOrder::Big,
+        ByteOrder::Big => ByteOrder::Little,
+    };
+    MapEntry::decode(entry.encode(order), other)
+}

@@ -1,0 +1,323 @@
+//! The records of a volume, against each other: who is there, who is not, and who says what.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use super::finding::{Fault, Torn};
+use super::map_pass::MapPass;
+use super::unclaimed::{LastSector, lost_record};
+use super::{Findings, Subject};
+use crate::assemble::{Candidate, Component, Problem, Unfit, Volume};
+use crate::format::{Name, Record};
+use crate::geometry::ComponentIndex;
+use crate::locate::Place;
+use crate::taste::same_device;
+
+/// Judges I1 and I2. Gives the components whose records are older than their siblings': what else these
+/// records say need not be judged.
+pub(super) fn judge<D>(
+    subject: &Subject<'_, D>,
+    pass: &MapPass,
+    last_sectors: &[LastSector],
+    findings: &mut Findings,
+) -> BTreeSet<ComponentIndex> {
+    let volume = subject.volume();
+    judge_name(subject, findings);
+    for (index, component) in &volume.components {
+        let candidate = &subject.candidates[component.candidate];
+        judge_place(*index, component, candidate, pass, findings);
+        if component.sector_size != volume.sector_size {
+            let (sector_size, expected) = (component.sector_size, volume.sector_size);
+            findings.push(Fault::SectorSizeDiffers { index: *index, sector_size, expected });
+        }
+    }
+    let mut members = Members::new(subject, pass, findings);
+    members.judge_unfit();
+    members.judge_duplicates();
+    members.judge_removed();
+    let stale = members.judge_counts();
+    members.judge_shared_fields();
+    let Members { missing, findings, .. } = members;
+    for index in missing {
+        let entries = pass.tallies[index.as_usize()].entries;
+        let lost = lost_record(volume, pass, last_sectors, index);
+        findings.push(lost.unwrap_or(Fault::ComponentMissing { index, entries }));
+    }
+    stale
+}
+
+/// Whether `record` names `volume`, whatever else it says.
+pub(super) fn belongs(volume: &Volume, record: &Record) -> bool {
+    record.name().bytes() == volume.name.bytes() && record.md_id.get() == volume.id
+}
+
+/// The fault of a record that makes no component.
+pub(super) fn unfit(candidate: usize, unfit: Unfit, record: &Record, fits: bool) -> Fault {
+    match unfit {
+        Unfit::Version(version) => {
+            Fault::RecordVersion { candidate, index: ComponentIndex(record.no.get()), version, fits }
+        }
+        Unfit::Nonsensical { count, chunk_size, virtual_size } => {
+            Fault::RecordNonsensical { candidate, count, chunk_size, virtual_size }
+        }
+    }
+}
+
+fn judge_name<D>(subject: &Subject<'_, D>, findings: &mut Findings) {
+    let volume = subject.volume();
+    let name = volume.name;
+    if name.is_empty() {
+        findings.push(Fault::VolumeNameEmpty);
+    } else if !name.is_terminated() {
+        findings.push(Fault::VolumeNameUnterminated { name });
+    }
+    let owner = volume.problems.iter().find_map(|problem| match problem {
+        Problem::NameTaken { id } => Some(*id),
+        _ => None,
+    });
+    for (number, other) in subject.assembly.volumes.iter().enumerate() {
+        if number != subject.volume && other.name.bytes() == name.bytes() {
+            findings.push(Fault::NameShared { id: other.id, refused: owner == Some(other.id) });
+        }
+    }
+}
+
+/// Judges whether FreeBSD finds the component where it lies, and under the name it has.
+fn judge_place(
+    index: ComponentIndex,
+    component: &Component,
+    candidate: &Candidate,
+    pass: &MapPass,
+    findings: &mut Findings,
+) {
+    let (provsize, size) = (component.record.provsize.get(), component.len);
+    match candidate.located.place {
+        Place::Grown => findings.push(Fault::ComponentGrown { index, provsize }),
+        Place::Inside => {
+            findings.push(Fault::ComponentInside { index, start: candidate.located.start });
+        }
+        // What is cut off shows as a changed size.
+        Place::Whole | Place::Partition(_) | Place::Cut => {}
+    }
+    if provsize != size {
+        let entries = pass.tallies[index.as_usize()].past_end;
+        findings.push(Fault::SizeChanged { index, provsize, size, entries });
+    }
+    let wanted = component.record.hardcoded_as_c_string();
+    if !wanted.is_empty() && !same_device(&wanted, &candidate.provider) {
+        findings.push(hardcoded_name(index, component.record.hardcoded(), &candidate.provider));
+    }
+}
+
+/// The longest name that `label -h` keeps whole.
+const LONGEST_NAME: usize = 15;
+
+fn hardcoded_name(index: ComponentIndex, name: Name, provider: &[u8]) -> Fault {
+    let cut = provider.len() > LONGEST_NAME && provider.starts_with(name.bytes());
+    match name.bytes().len() {
+        ..LONGEST_NAME => Fault::HardcodedNameDiffers { index, name },
+        LONGEST_NAME => Fault::HardcodedNameCut { index, name, certain: cut },
+        _ => Fault::HardcodedNameCut { index, name, certain: true },
+    }
+}
+
+/// All records of one volume, also those that found no place in it.
+struct Members<'a> {
+    volume: &'a Volume,
+    candidates: &'a [Candidate],
+    unfit: &'a [(usize, Unfit)],
+    pass: &'a MapPass,
+    findings: &'a mut Findings,
+    /// By number; where several have the same one, the one in the volume.
+    by_number: BTreeMap<ComponentIndex, usize>,
+    /// Numbers that nothing has and no finding explains.
+    missing: BTreeSet<ComponentIndex>,
+}
+
+impl<'a> Members<'a> {
+    fn new<D>(subject: &Subject<'a, D>, pass: &'a MapPass, findings: &'a mut Findings) -> Self {
+        let volume = subject.volume();
+        let placed = volume.components.iter().map(|(index, component)| (*index, component.candidate));
+        let beyond = volume.problems.iter().filter_map(|problem| match problem {
+            Problem::NumberOutOfRange { candidate, index, .. } => Some((*index, *candidate)),
+            _ => None,
+        });
+        Self {
+            volume,
+            candidates: subject.candidates,
+            unfit: &subject.assembly.unfit,
+            pass,
+            findings,
+            by_number: beyond.chain(placed).collect(),
+            missing: volume.missing().collect(),
+        }
+    }
+
+    fn record(&self, candidate: usize) -> &'a Record {
+        &self.candidates[candidate].located.tasted.record
+    }
+
+    fn entries(&self, index: ComponentIndex) -> u64 {
+        self.pass.tallies.get(index.as_usize()).map_or(0, |tally| tally.entries)
+    }
+
+    fn judge_unfit(&mut self) {
+        for (candidate, why) in self.unfit {
+            let record = self.record(*candidate);
+            if belongs(self.volume, record) {
+                let place = ComponentIndex(record.no.get());
+                let fits = self.missing.contains(&place) && self.agrees(*candidate);
+                self.findings.push(unfit(*candidate, *why, record, fits));
+                self.missing.remove(&place);
+            }
+        }
+    }
+
+    /// Whether a record says what the volume and its own disk do.
+    fn agrees(&self, candidate: usize) -> bool {
+        let record = self.record(candidate);
+        record.md_virsize.get() == self.volume.recorded_size
+            && u64::from(record.md_chunk_size.get()) == self.volume.chunk_size.bytes()
+            && record.md_count.get() == self.volume.component_count
+            && record.provsize.get() == self.candidates[candidate].located.len
+    }
+
+    fn judge_duplicates(&mut self) {
+        for problem in &self.volume.problems {
+            let Problem::Duplicate { candidate, kept, index } = *problem else { continue };
+            let differs = self.record(candidate) != self.record(kept);
+            let victim = self.overwritten(candidate, kept);
+            let missing = self.missing.range(index..).next().or(self.missing.first()).copied();
+            self.findings.push(match (victim, missing) {
+                (Some((candidate, original)), Some(missing)) => {
+                    self.missing.remove(&missing);
+                    Fault::RecordCopied { candidate, original, index, missing }
+                }
+                _ => Fault::Duplicate { candidate, kept, index, differs },
+            });
+        }
+    }
+
+    /// Which of two records for one place was written over another component's, and which is the original.
+    ///
+    /// When a record cannot be read the kernel writes the one it read before in its place, with the cursor
+    /// and the flags of the component it belongs to (`update_metadata`). So all but these are alike.
+    fn overwritten(&self, candidate: usize, kept: usize) -> Option<(usize, usize)> {
+        let (one, other) = (self.record(candidate), self.record(kept));
+        let local =
+            |record: &Record| (record.provider, record.provsize, record.chunk_count, record.chunk_reserved);
+        if local(one) != local(other) || (one.chunk_next, one.flags) == (other.chunk_next, other.flags) {
+            return None;
+        }
+        // Its own record would not have another size, nor a cursor within the reserve.
+        let foreign = |candidate: usize| {
+            let record = self.record(candidate);
+            record.provsize.get() != self.candidates[candidate].located.len
+                || record.chunk_next.get() < u32::from(record.chunk_reserved.get())
+        };
+        Some(if foreign(kept) && !foreign(candidate) { (kept, candidate) } else { (candidate, kept) })
+    }
+
+    /// `remove` of any component but the last leaves the numbers behind it as they were, and lowers the count.
+    fn judge_removed(&mut self) {
+        let count = self.volume.component_count;
+        let Some(candidate) = self.by_number.get(&ComponentIndex(count)).copied() else { return };
+        let present = self.by_number.len();
+        let (Some(missing), 1) = (self.missing.first().copied(), self.missing.len()) else { return };
+        if present == usize::from(count) {
+            let (index, entries) = (ComponentIndex(count), self.entries(missing));
+            self.findings.push(Fault::RemovedFromMiddle { candidate, index, missing, entries });
+            self.missing.remove(&missing);
+            self.by_number.remove(&index);
+        }
+    }
+
+    /// Judges what the records say about how many components there are, which changes when one is added or
+    /// removed: all records are rewritten then, in the order of their numbers (`update_metadata`).
+    fn judge_counts(&mut self) -> BTreeSet<ComponentIndex> {
+        let known: Vec<(ComponentIndex, u16)> = self
+            .by_number
+            .iter()
+            .map(|(index, candidate)| (*index, self.record(*candidate).md_count.get()))
+            .collect();
+        let counts: BTreeSet<u16> = known.iter().map(|(_, count)| *count).collect();
+        let mut stale = BTreeSet::new();
+        match counts.into_iter().collect::<Vec<u16>>()[..] {
+            [] => {}
+            [count] => self.judge_beyond(count),
+            [small, large] => {
+                let of = |count: u16| known.iter().filter(|known| known.1 == count).count() as u64;
+                let all_before = |first: u16| known.is_sorted_by_key(|(_, count)| *count != first);
+                let gone = (0..large).any(|number| !self.by_number.contains_key(&ComponentIndex(number)));
+                let torn = if all_before(large) {
+                    Some((Torn::Add, small, large))
+                } else if all_before(small) && gone {
+                    Some((Torn::Remove, large, small))
+                } else {
+                    None
+                };
+                if let Some((way, old_count, new_count)) = torn {
+                    let (updated, outdated) = (of(new_count), of(old_count));
+                    self.findings.push(Fault::Torn { way, old_count, new_count, updated, outdated });
+                } else {
+                    let fewer = if of(small) <= of(large) { small } else { large };
+                    stale.extend(known.iter().filter(|known| known.1 == fewer).map(|known| known.0));
+                    self.push_stale(&stale, fewer, if fewer == small { large } else { small });
+                }
+            }
+            _ => {
+                let expected = u64::from(self.volume.component_count);
+                self.judge_field("md_count", expected, |record| u64::from(record.md_count.get()));
+            }
+        }
+        stale
+    }
+
+    /// Components with numbers beyond a count all agree on.
+    fn judge_beyond(&mut self, count: u16) {
+        let members = self.by_number.len() as u64;
+        for (index, candidate) in self.by_number.range(ComponentIndex(self.volume.component_count)..) {
+            self.findings.push(if index.0 == count && self.missing.is_empty() {
+                // The first step of adding one writes its record, with a count that does not include it.
+                let new_count = count.saturating_add(1);
+                Fault::Torn { way: Torn::Add, old_count: count, new_count, updated: 0, outdated: members }
+            } else {
+                Fault::NumberBeyondCount { candidate: *candidate, index: *index, count }
+            });
+        }
+    }
+
+    fn push_stale(&mut self, stale: &BTreeSet<ComponentIndex>, count: u16, expected: u16) {
+        for index in stale {
+            let (candidate, entries) = (self.by_number[index], self.entries(*index));
+            self.findings.push(Fault::StaleComponent { candidate, index: *index, count, expected, entries });
+        }
+    }
+
+    fn judge_shared_fields(&mut self) {
+        let (size, chunk_size) = (self.volume.recorded_size, self.volume.chunk_size.bytes());
+        self.judge_field("md_virsize", size, |record| record.md_virsize.get());
+        self.judge_field("md_chunk_size", chunk_size, |record| u64::from(record.md_chunk_size.get()));
+    }
+
+    fn judge_field(&mut self, field: &'static str, expected: u64, read: impl Fn(&Record) -> u64) {
+        let candidates = self.candidates;
+        let value_of = |candidate: &usize| read(&candidates[*candidate].located.tasted.record);
+        let agreeing = self.by_number.values().filter(|candidate| value_of(candidate) == expected).count();
+        let outvoted = agreeing * 2 > self.by_number.len();
+        for (index, candidate) in &self.by_number {
+            let (index, value) = (*index, value_of(candidate));
+            if value != expected {
+                let candidate = *candidate;
+                self.findings.push(Fault::RecordsDisagree {
+                    candidate,
+                    index,
+                    field,
+                    value,
+                    expected,
+                    outvoted,
+                });
+            }
+        }
+    }
+}

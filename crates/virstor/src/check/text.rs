@@ -1,0 +1,404 @@
+//! Findings in words: what is wrong, and what FreeBSD does about it.
+
+use alloc::format;
+use alloc::string::String;
+
+use super::finding::{Fault, Torn};
+use crate::format::Printable;
+use crate::geometry::ComponentIndex;
+
+/// Something a finding speaks of that people know by another name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Party {
+    /// A component of the volume.
+    Component(ComponentIndex),
+    /// A candidate, by the index under which it was offered for assembly.
+    Candidate(usize),
+    /// An unclaimed disk, by its index.
+    Disk(usize),
+}
+
+impl Fault {
+    /// What is wrong, in one sentence without a full stop. `name` says what to call a party: "component 1
+    /// (disk1.img)".
+    #[must_use]
+    #[expect(clippy::too_many_lines, reason = "one line or two for each kind of fault")]
+    pub fn message(&self, name: &dyn Fn(Party) -> String) -> String {
+        let component = |index: &ComponentIndex| name(Party::Component(*index));
+        let candidate = |candidate: &usize| name(Party::Candidate(*candidate));
+        match self {
+            Self::ComponentMissing { index, entries: 0 } => {
+                format!("component {index} is missing; no data lies on it")
+            }
+            Self::ComponentMissing { index: ComponentIndex(0), .. } => {
+                "component 0 is missing, and the allocation map with it".into()
+            }
+            Self::ComponentMissing { index, entries } => {
+                format!("component {index} is missing, and {} on it", chunks_lie(*entries))
+            }
+            Self::RecordVersion { candidate: number, index, version, .. } => format!(
+                "the record of {} (component {index}) says version {version}; only version 1 was ever made",
+                candidate(number)
+            ),
+            Self::RecordNonsensical { candidate: number, count, chunk_size, virtual_size } => format!(
+                "the record of {} describes no volume: {count} components, chunks of {chunk_size} bytes, virtual \
+                 size {virtual_size}",
+                candidate(number)
+            ),
+            Self::MagicDamaged { disk, index, magic } => format!(
+                "{} ends in the record of component {index}, but for its magic, which reads '{}'",
+                name(Party::Disk(*disk)),
+                Printable(magic)
+            ),
+            Self::RecordOverwritten { disk, index, chunk, owner, start } => format!(
+                "the record of component {index} on {} was overwritten by chunk {}, which reaches into its sector \
+                 and holds virtual chunk {}; the sector at byte {start} of the volume is damaged",
+                name(Party::Disk(*disk)),
+                chunk.0,
+                owner.0
+            ),
+            Self::RecordCopied { candidate: number, original, index, missing } => format!(
+                "{} carries the record of component {index} ({}) with another cursor; component {missing} has none",
+                candidate(number),
+                candidate(original)
+            ),
+            Self::Duplicate { candidate: number, kept, index, differs } => format!(
+                "both {} and {} are component {index}; {}",
+                candidate(kept),
+                candidate(number),
+                if *differs { "their records differ" } else { "their records are the same" }
+            ),
+            Self::NameShared { id, .. } => format!("another volume has the same name and the id {id}"),
+            Self::Torn { way, old_count, new_count, updated, outdated } => format!(
+                "{} a component stopped half-way: {updated} records say {new_count} components, {outdated} say \
+                 {old_count}",
+                match way {
+                    Torn::Add => "adding",
+                    Torn::Remove => "removing",
+                }
+            ),
+            Self::RemovedFromMiddle { candidate: number, index, missing, entries } => format!(
+                "component {missing} was removed, and {} kept the number {index}{}",
+                candidate(number),
+                if *entries > 0 {
+                    format!("; {} on the removed one", chunks_lie(*entries))
+                } else {
+                    String::new()
+                }
+            ),
+            Self::NumberBeyondCount { candidate: number, index, count } => {
+                format!("{} says it is component {index} of {count}", candidate(number))
+            }
+            Self::StaleComponent { index, count, expected, entries, .. } => format!(
+                "the record of {} is older than its siblings': it knows {count} components, they know {expected}; its \
+                 data may be as old, and {} on it",
+                component(index),
+                chunks_lie(*entries)
+            ),
+            Self::RecordsDisagree { candidate: number, field, value, expected, .. } => format!(
+                "the record of {} has {field} {value}, the first one has {expected}",
+                candidate(number)
+            ),
+            Self::SizeChanged { index, provsize, size, entries } => format!(
+                "{} has {size} bytes, its record says {provsize}{}",
+                component(index),
+                if *entries > 0 {
+                    format!("; {} behind its end", chunks_lie(*entries))
+                } else {
+                    String::new()
+                }
+            ),
+            Self::ComponentGrown { index, provsize } => format!(
+                "the record of {} stands at the end of its first {provsize} bytes, and the file goes on",
+                component(index)
+            ),
+            Self::ComponentInside { index, start } => {
+                format!("{} starts at byte {start} of its file, in no partition", component(index))
+            }
+            Self::HardcodedNameCut { index, name, certain: true } => format!(
+                "{} wants the provider name '{name}', which fills its field: the name was too long",
+                component(index)
+            ),
+            Self::HardcodedNameCut { index, name, .. } => format!(
+                "{} wants the provider name '{name}', which may be the first 15 letters of a longer one",
+                component(index)
+            ),
+            Self::HardcodedNameDiffers { index, name } => {
+                format!("{} wants to be offered under the provider name '{name}'", component(index))
+            }
+            Self::VolumeNameUnterminated { name } => {
+                format!("the name of the volume, '{name}', fills its field")
+            }
+            Self::VolumeNameEmpty => "the volume has no name".into(),
+            Self::SectorSizeDiffers { index, sector_size, expected } => {
+                format!("{} has sectors of {sector_size} bytes, the volume has {expected}", component(index))
+            }
+            Self::LastChunkOverlaps { index, chunk_count, room, owner } => format!(
+                "{} has room for {room} chunks before its record, which says {chunk_count}; {}",
+                component(index),
+                match owner {
+                    None => "the rest is not used yet".into(),
+                    Some((chunk, owner)) => {
+                        format!("chunk {} holds virtual chunk {}", chunk.0, owner.0)
+                    }
+                }
+            ),
+            Self::ComponentTooSmall { index, chunk_count, reserved, size } => format!(
+                "{} is smaller than label demands: {size} bytes, {chunk_count} chunks, {reserved} of them reserved",
+                component(index)
+            ),
+            Self::VirtualSizeRagged { recorded, rounded } => format!(
+                "the virtual size, {recorded} bytes, is no multiple of the chunk size; whole chunks make {rounded}"
+            ),
+            Self::MapNotWholeSectors { entries, unread } => {
+                format!("the map has {entries} entries, the last {unread} of which do not fill a sector")
+            }
+            Self::MapTooLong { needed, available } => {
+                format!("the map needs {needed} entries, component 0 has room for {available}")
+            }
+            Self::MapOverlapsRecord { map_len, room } => format!(
+                "the map has {map_len} bytes and reaches into the record of component 0, which starts at {room}"
+            ),
+            Self::ReserveTooSmall { reserved, needed, entries } => format!(
+                "component 0 reserves {reserved} chunks, the map needs {needed}{}",
+                if *entries > 0 { format!("; {} in it", chunks_lie(*entries)) } else { String::new() }
+            ),
+            Self::MapUnreadable { entries, error } => {
+                format!("{entries} entries of the map cannot be read: {error}")
+            }
+            Self::MapBigEndian { allocated } => {
+                format!("the map was written by a big-endian machine (sparc64, powerpc): {allocated} entries")
+            }
+            Self::EntryNamesNoComponent { at, entry, count } => {
+                format!("map entry {} names component {}, and there are {count}", at.0, entry.component)
+            }
+            Self::EntryNamesNoChunk { at, entry, chunk_count } => format!(
+                "map entry {} names chunk {} of {}, which has {chunk_count}",
+                at.0,
+                entry.chunk.0,
+                component(&entry.component)
+            ),
+            Self::EntryPastEnd { at, entry, size } => format!(
+                "map entry {} names chunk {} of {}, which ends at byte {size}",
+                at.0,
+                entry.chunk.0,
+                component(&entry.component)
+            ),
+            Self::EntryInsideMap { at, entry } => format!(
+                "map entry {} names chunk {} of component 0, which the map lies in",
+                at.0, entry.chunk.0
+            ),
+            Self::EntryInReserve { at, entry, reserved } => format!(
+                "map entry {} names chunk {} of {}, where the first {reserved} are reserved",
+                at.0,
+                entry.chunk.0,
+                component(&entry.component)
+            ),
+            Self::EntryUnknownFlags { at, entry } => {
+                format!("map entry {} has the flags {:#06x}; only 0x0001 means something", at.0, entry.flags)
+            }
+            Self::UnallocatedNotZero { at, entry, .. } => format!(
+                "map entry {} is not allocated, but not zero: flags {:#06x}, component {}, chunk {}",
+                at.0, entry.flags, entry.component, entry.chunk.0
+            ),
+            Self::ChunkShared { index, chunk, first, second } => format!(
+                "chunk {} of {} belongs to virtual chunk {} and to one more: {}",
+                chunk.0,
+                component(index),
+                second.0,
+                first.map_or("unknown".into(), |first| format!("{}", first.0))
+            ),
+            Self::MapSectorsZeroed { first, entries, sectors, orphans } => format!(
+                "{orphans} chunks are in use and no map entry names them, and {sectors} whole sectors of the map are \
+                 zero, first the {entries} entries from {}: they may have been lost",
+                first.0
+            ),
+            Self::EntriesLost { index, recorded, counted } => format!(
+                "{} handed out its chunks up to {recorded}, the map knows {counted}: {} entries never reached the map",
+                component(index),
+                u64::from(*recorded).saturating_sub(*counted)
+            ),
+            Self::ChunkReuseAhead { index, next, victim, first_hole, holes } => format!(
+                "{} has {holes} unused chunks below used ones, from chunk {} on: its next new chunk is {next}, and \
+                 chunk {} is in use",
+                component(index),
+                first_hole.0,
+                victim.0
+            ),
+            Self::ChunkHole { index, first_hole, holes } => format!(
+                "{} has {holes} unused chunks below used ones, from chunk {} on",
+                component(index),
+                first_hole.0
+            ),
+            Self::AllocationPastEnd { index, chunk, chunk_count, current, before, after_stop } => format!(
+                "{} allocation starts on component {current}, and after {before} chunks comes chunk {chunk} of {}, \
+                 which has {chunk_count}",
+                if *after_stop { "after the next stop" } else { "at the next start" },
+                component(index)
+            ),
+            Self::AllocationOutOfOrder { index, free, later } => format!(
+                "{} has {free} free chunks, and component {later} behind it is in use",
+                component(index)
+            ),
+            Self::StaleCursor { index, recorded, counted } => format!(
+                "the record of {} says its next chunk is {recorded}, by the map it is {counted}",
+                component(index)
+            ),
+            Self::UncleanStop { components, chunks } => format!(
+                "the volume was not closed after {chunks} chunks on {components} components were handed out"
+            ),
+            Self::FlagsUnknown { index, flags } => {
+                format!("the flags of {} are garbage: {flags:#06x}", component(index))
+            }
+            Self::AllocatedFlagMissing { index, entries } => {
+                format!("{} is not marked as allocated, and {} on it", component(index), chunks_lie(*entries))
+            }
+            Self::AllocatedFlagUnneeded { index } => {
+                format!("{} is marked as allocated, and nothing lies on it", component(index))
+            }
+            Self::CurrentFlagMisplaced { expected, marked: None, .. } => {
+                format!("no component is marked as the current one; it would be {}", component(expected))
+            }
+            Self::CurrentFlagMisplaced { expected, marked: Some(marked), count } => format!(
+                "component {marked} is marked as the current one{}; it would be {}",
+                if *count > 1 { format!(", with {} more", count - 1) } else { String::new() },
+                component(expected)
+            ),
+        }
+    }
+
+    /// What FreeBSD does about it, in one sentence.
+    #[must_use]
+    #[expect(clippy::too_many_lines, reason = "one line or two for each kind of fault")]
+    pub fn freebsd(&self) -> &'static str {
+        match self {
+            Self::ComponentMissing { .. } => {
+                "FreeBSD waits for it and gives no device; reading the configuration meanwhile (gvirstor list, gpart \
+                 show) panics the machine."
+            }
+            Self::RecordVersion { .. } => "FreeBSD logs the version and does not take the component.",
+            Self::RecordNonsensical { .. } => "FreeBSD calls the metadata nonsensical and makes no device.",
+            Self::MagicDamaged { .. } => "FreeBSD sees no virstor there, so the volume stays incomplete.",
+            Self::RecordOverwritten { .. } => {
+                "FreeBSD destroyed the record itself, sees no virstor there, and the volume stays incomplete."
+            }
+            Self::RecordCopied { .. } => {
+                "FreeBSD refuses the second component of one number, so the volume stays incomplete."
+            }
+            Self::Duplicate { .. } => "FreeBSD takes the one it tastes first, whichever that is.",
+            Self::NameShared { refused: true, .. } => {
+                "FreeBSD refuses this volume, because it tastes the other one first."
+            }
+            Self::NameShared { .. } => "FreeBSD takes the volume it tastes first and refuses the other.",
+            Self::Torn { .. } => {
+                "FreeBSD believes the record it tastes first, so the order of disks decides."
+            }
+            Self::RemovedFromMiddle { .. } => {
+                "FreeBSD refuses the component with the high number and waits for the removed one for ever."
+            }
+            Self::NumberBeyondCount { .. } => "FreeBSD refuses the component.",
+            Self::StaleComponent { .. } => {
+                "FreeBSD uses the old component like any other, and believes its record if it tastes it first."
+            }
+            Self::RecordsDisagree { .. } => "FreeBSD believes the record it tastes first, and compares none.",
+            Self::SizeChanged { .. } => {
+                "FreeBSD passes over the component without a word, so the volume stays incomplete."
+            }
+            Self::ComponentGrown { .. } | Self::ComponentInside { .. } => {
+                "FreeBSD looks for the record in the last sector only, so the volume stays incomplete."
+            }
+            Self::HardcodedNameCut { .. } => {
+                "FreeBSD compares the whole provider name with what is left of it, and they never match."
+            }
+            Self::HardcodedNameDiffers { .. } => "FreeBSD takes the component under that name only.",
+            Self::VolumeNameUnterminated { .. } => {
+                "FreeBSD reads on into the id, so the device gets a longer and stranger name."
+            }
+            Self::VolumeNameEmpty => "FreeBSD makes the device 'virstor/'.",
+            Self::SectorSizeDiffers { .. } => {
+                "FreeBSD refuses the component, and then those that follow and have the right size."
+            }
+            Self::LastChunkOverlaps { owner: None, .. } => {
+                "FreeBSD will put data over the record when the chunk is used, and then find no component there."
+            }
+            Self::LastChunkOverlaps { .. } => {
+                "FreeBSD reads the record as data; a write to the end of the chunk destroys the record."
+            }
+            Self::ComponentTooSmall { index: ComponentIndex(0), chunk_count: 0, .. } => {
+                "FreeBSD finds every entry of the map invalid and gives no device."
+            }
+            Self::ComponentTooSmall { .. } => "FreeBSD's label says so, labels it all the same, and uses it.",
+            Self::VirtualSizeRagged { .. } => "FreeBSD panics when it tastes the last component.",
+            Self::MapNotWholeSectors { .. } => {
+                "FreeBSD reads whole sectors of the map only, and takes the rest from uninitialised memory."
+            }
+            Self::MapTooLong { .. } => "FreeBSD cannot read the map and gives no device.",
+            Self::MapOverlapsRecord { .. } => {
+                "FreeBSD writes entries over the record and the record over entries."
+            }
+            Self::ReserveTooSmall { .. } => {
+                "FreeBSD hands out chunks that the map lies in, and overwrites it."
+            }
+            Self::MapUnreadable { .. } => {
+                "FreeBSD gives no device after the first read error, and panics when the volume is stopped."
+            }
+            Self::MapBigEndian { .. } => {
+                "FreeBSD on a little-endian machine finds the entries invalid and gives no device."
+            }
+            Self::EntryNamesNoComponent { .. } | Self::UnallocatedNotZero { valid: false, .. } => {
+                "FreeBSD gives no device for one such entry, and may panic when it logs it."
+            }
+            Self::EntryNamesNoChunk { .. } => "FreeBSD gives no device for one such entry.",
+            Self::EntryPastEnd { .. } => {
+                "FreeBSD drops writes there and reports success; reads give whatever was in memory."
+            }
+            Self::EntryInsideMap { .. } => {
+                "FreeBSD does not notice: writes to the chunk destroy the map, and map updates the chunk."
+            }
+            Self::EntryInReserve { .. } => {
+                "FreeBSD does not notice, and skips a chunk when it allocates, which leaves a hole."
+            }
+            Self::EntryUnknownFlags { .. } => "FreeBSD looks at bit 0 only.",
+            Self::UnallocatedNotZero { .. } => "FreeBSD reads the chunk as zeros.",
+            Self::ChunkShared { .. } => "FreeBSD does not notice: a write to one changes the other.",
+            Self::MapSectorsZeroed { .. } => {
+                "FreeBSD reads zeros where the entries are gone, and hands their chunks out again."
+            }
+            Self::EntriesLost { .. } => {
+                "FreeBSD corrects its cursor, reads zeros where the entries are missing, and hands the chunks out again."
+            }
+            Self::ChunkReuseAhead { .. } => {
+                "FreeBSD counts entries instead of looking, and will give a used chunk a second owner."
+            }
+            Self::ChunkHole { .. } => {
+                "FreeBSD counts entries instead of looking; now shared chunks make up for the hole."
+            }
+            Self::AllocationPastEnd { .. } => {
+                "FreeBSD writes there, over the record and past the end, and gives no device at the next start."
+            }
+            Self::AllocationOutOfOrder { .. } => {
+                "FreeBSD goes back to the earlier component after a clean stop."
+            }
+            Self::StaleCursor { .. } => "FreeBSD counts the entries at the start and corrects the cursor.",
+            Self::UncleanStop { .. } => {
+                "FreeBSD does not notice; chunks handed out last may hold old contents of the disk."
+            }
+            Self::FlagsUnknown { .. } => {
+                "FreeBSD's add leaves them to chance; its remove looks at bit 0 alone before it wipes the record."
+            }
+            Self::AllocatedFlagMissing { .. } => {
+                "FreeBSD's remove accepts the component and wipes its record, data or not."
+            }
+            Self::AllocatedFlagUnneeded { .. } => "FreeBSD's remove refuses the component.",
+            Self::CurrentFlagMisplaced { .. } => "FreeBSD never reads this mark.",
+        }
+    }
+}
+
+/// "1 chunk of data lies", "2 chunks of data lie".
+fn chunks_lie(chunks: u64) -> String {
+    match chunks {
+        1 => "1 chunk of data lies".into(),
+        _ => format!("{chunks} chunks of data lie"),
+    }
+}

@@ -1,0 +1,7 @@
+//! The checker: against the golden sets, against damage done on purpose, and against hostile images.
+
+mod damage;
+mod golden;
+mod hostile;
+mod large;
+mod support;

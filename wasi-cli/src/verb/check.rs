@@ -1,0 +1,94 @@
+//! `check`: what is wrong, grouped by what can be done about it.
+
+use std::fmt::Write;
+use std::ops::ControlFlow;
+
+use virstor::kernel::Tunables;
+use virstor_inspect::Stage;
+use virstor_inspect::document::check::{Check, FindingInfo, worth_checking};
+
+use crate::args::CheckArgs;
+use crate::failure::{Failure, Status};
+use crate::progress::Progress;
+use crate::{heap, output};
+
+pub(crate) fn run(args: &CheckArgs) -> Result<Status, Failure> {
+    let heap = heap::open(&args.input, args.output, Tunables::default())?;
+    let all = args.input.volume.is_none();
+    let chosen = match heap::choose(&heap, &args.input) {
+        Ok(_) if all => Ok(worth_checking(&heap)),
+        other => other,
+    };
+    let mut progress = Progress::new(args.output.progress, args.output.quiet);
+    let mut report = |stage: Stage<'_>, done, total| {
+        if let Stage::ReadingMap(file) = stage {
+            progress.report(&format!("checking the map on {file}"), done, total);
+        }
+        ControlFlow::Continue(())
+    };
+    let check = Check::new(&heap, chosen.as_deref().unwrap_or_default(), all, &mut report);
+    drop(progress);
+    if args.output.json {
+        output::print_json(&check)?;
+    } else if chosen.is_ok() || !check.findings.is_empty() {
+        output::print(&text(&check))?;
+    }
+    chosen?;
+    if heap::unreadable(&heap) {
+        heap::note_strangers(&heap, args.output);
+        return Ok(Status::Failed);
+    }
+    Ok(if check.verdict == "clean" { Status::Fine } else { Status::Damage })
+}
+
+/// Whether a finding is of a group.
+type Belongs = fn(&FindingInfo) -> bool;
+
+/// What can be done about findings, in the order in which it is said.
+const GROUPS: [(&str, Belongs); 4] = [
+    ("can be mended without losing anything", |finding| above_notice(finding) && finding.repair == "safe"),
+    ("can be mended by giving something up", |finding| above_notice(finding) && finding.repair == "lossy"),
+    ("cannot be mended here", |finding| above_notice(finding) && finding.repair == "none"),
+    ("worth knowing", |finding| !above_notice(finding)),
+];
+
+fn above_notice(finding: &FindingInfo) -> bool {
+    finding.severity != "notice"
+}
+
+fn text(check: &Check) -> String {
+    let mut text = String::new();
+    for (number, volume) in check.volumes.iter().enumerate() {
+        let name = if volume.name.is_empty() { "(without a name)" } else { &volume.name };
+        // Writing to a string cannot fail, here and below.
+        _ = writeln!(text, "volume {name} (id {}): {}", volume.id, volume.verdict);
+        text.push_str(&findings(check, Some(number)));
+    }
+    let strays = findings(check, None);
+    if !strays.is_empty() {
+        text.push_str("records that belong to no volume\n");
+        text.push_str(&strays);
+    }
+    text
+}
+
+fn findings(check: &Check, volume: Option<usize>) -> String {
+    let mut text = String::new();
+    for (heading, belongs) in GROUPS {
+        let group: Vec<&FindingInfo> =
+            check.findings.iter().filter(|finding| finding.volume == volume && belongs(finding)).collect();
+        if !group.is_empty() {
+            _ = writeln!(text, "\n  {heading}:");
+        }
+        for finding in group {
+            let hazard = finding.hazard.as_ref().map_or_else(String::new, |hazard| format!(", {hazard}"));
+            let (severity, message, code) = (finding.severity, &finding.message, finding.code);
+            _ = writeln!(text, "  - {severity}: {message} [{code}{hazard}]");
+            _ = writeln!(text, "    {}", finding.freebsd);
+        }
+    }
+    for more in check.unlisted.iter().filter(|more| more.volume == volume) {
+        _ = writeln!(text, "\n  and {} more of {}", more.count, more.code);
+    }
+    text
+}
