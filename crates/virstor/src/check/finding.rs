@@ -73,13 +73,13 @@ macro_rules! codes {
                 match self { $(Self::$variant => $text,)* }
             }
 
-            /// The number of the hazard it is a trace of (`H-1` ...), see DESIGN.md.
+            /// The number of the hazard it is a trace of (`H-1` ...), see HAZARDS.md.
             #[must_use]
             pub fn hazard(self) -> Option<u8> {
                 match self { $(Self::$variant => codes!(@number $hazard),)* }
             }
 
-            /// The number of the invariant that is broken (`I1` ...), see DESIGN.md.
+            /// The number of the invariant that is broken (`I1` ...), see the documentation of [`check`](super).
             #[must_use]
             pub fn invariant(self) -> Option<u8> {
                 match self { $(Self::$variant => codes!(@number $invariant),)* }
