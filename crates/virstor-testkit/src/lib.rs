@@ -31,7 +31,7 @@ pub mod vectors;
 pub use counting::Counting;
 pub use digest::{sha256_hex, sha256_of_file};
 pub use failing::Failing;
-pub use golden::GoldenSet;
+pub use golden::{GoldenSet, write_sparsely};
 pub use map_entry::{ByteOrder, MapEntry};
 pub use pattern::pattern;
 pub use random::{SplitMix64, for_each_seed};
