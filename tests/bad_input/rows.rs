@@ -621,7 +621,7 @@ fn permissions_count() -> bool {
 
 fn forbidden(folder: &Path) {
     file(folder, "f", b"secret");
-    fs::set_permissions(folder.join("f"), fs::Permissions::from_mode(0)).expect("it is ours");
+    fs::set_permissions(folder.join("f"), fs::Permissions::from_mode(0o000)).expect("it is ours");
 }
 
 fn file(folder: &Path, name: &str, bytes: &[u8]) {
