@@ -1,11 +1,16 @@
 //! The read side on hostile heaps: seeded ones, and the corpus of the fuzzer.
 
 use std::fs;
+use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use virstor::geometry::ComponentIndex;
 use virstor::io::ReadAt;
+use virstor::plan::{Lost, ReadError, SegmentPlace};
+use virstor_inspect::{Heap, InputFile, Options};
 use virstor_testkit::hostile::{Part, encode_parts};
-use virstor_testkit::{GoldenSet, MapEntry, Record, for_each_seed};
+use virstor_testkit::{Failing, GoldenSet, MapEntry, Record, SetBuilder, SparseDisk, for_each_seed};
 use virstor_tests::read_side;
 
 #[test]
@@ -26,6 +31,47 @@ fn sound_sets_of_any_shape_are_read_whole() {
         bytes[0] = 0;
         read_side::check(&bytes);
     });
+}
+
+/// One component of 4 MiB on which only chunk 0 is allocated, that fails in `bad`.
+fn failing(bad: Range<u64>) -> Heap<Arc<Failing<SparseDisk>>> {
+    let set = SetBuilder::new("data").chunk_size(1024).virtual_chunks(4096).components([4 << 20]);
+    let (name, disk) = set.map(0, 0, 3000).filled(5).build().swap_remove(0);
+    let disk = Ok(Arc::new(Failing::new(disk).range(bad)));
+    let provider = name.clone().into_bytes();
+    let file = InputFile { label: name, provider, disk, sector_size: None, preferred: false };
+    Heap::look(vec![file], Options::default(), &mut |_, _, _| ControlFlow::Continue(()))
+}
+
+#[test]
+fn a_part_of_the_map_that_cannot_be_read_is_lost_and_no_hole() {
+    let heap = failing(8200..8201);
+    assert_eq!(heap.map_report(0).unreadable, 512);
+    let mut reader = heap.reader(0, 0);
+    let found: Vec<_> = reader.segments(0..4096 << 10).map(|it| (it.start, it.len, it.place)).collect();
+    let (data, lost) = (
+        SegmentPlace::Data { component: ComponentIndex(0), offset: 3000 << 10 },
+        SegmentPlace::Lost(Lost::NoMap),
+    );
+    let (first, last) = (1024 << 10, 1536 << 10);
+    let hole = SegmentPlace::Hole;
+    assert_eq!(
+        found,
+        [(0, 1024, data), (1024, first - 1024, hole), (first, 512 << 10, lost), (last, 2560 << 10, hole)]
+    );
+}
+
+/// The driver answers with errors behind the new end; see `ReadAt::size`.
+#[test]
+fn a_file_that_shrinks_under_a_reader_fails_where_it_ends_now() {
+    let end = (3000 << 10) + 100;
+    let heap = failing(end..(4 << 20) - 65_536);
+    let mut reader = heap.reader(0, 0);
+    assert_eq!(reader.read(0, &mut [0; 100]), Ok(()));
+    let error = reader.read(0, &mut [0; 101]).expect_err("its last byte is gone");
+    let ReadError::Io { component: ComponentIndex(0), error } = error else { panic!("{error:?}") };
+    assert_eq!((error.offset, error.len), (3000 << 10, 101));
+    assert_eq!(reader.read(1024, &mut [7; 1024]), Ok(()), "a hole is not read");
 }
 
 /// The golden sets whose maps and records the fuzzer starts from: one of each kind.

@@ -80,7 +80,13 @@ impl Runtime {
         }
     }
 
-    fn command(self) -> Command {
+    /// The program without arguments.
+    ///
+    /// # Panics
+    ///
+    /// As [`Runtime::run`].
+    #[must_use]
+    pub fn command(self) -> Command {
         let path = |name| file(name).unwrap_or_else(|| panic!("{name} is set"));
         let wasmtime = |program| {
             let mut command = Command::new(path("VIRSTOR_WASMTIME"));

@@ -146,7 +146,11 @@ impl GoldenSet {
 }
 
 /// Writes `disk` to the file `path`: only what is not zero takes room.
-fn write_sparsely(disk: &SparseDisk, path: &Path) -> io::Result<()> {
+///
+/// # Errors
+///
+/// When the file cannot be made or written.
+pub fn write_sparsely(disk: &SparseDisk, path: &Path) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.set_len(disk.size())?;
     for (offset, bytes) in disk.used() {

@@ -156,7 +156,9 @@ impl Plan {
     fn decode(choices: &mut Choices<'_>, chunk_sizes: &[u32]) -> Self {
         let chunk_size = *choices.pick(chunk_sizes);
         let sector_size = *choices.pick(&[512, 4096, 1024, 2048, 65_536]);
-        let virtual_chunks = 1 + choices.below(40);
+        // A long map has parts that can fail on their own; of short chunks, so that all of it can be read.
+        let long = choices.below(4) == 3 && chunk_size <= 4096;
+        let virtual_chunks = 1 + choices.below(if long { 2000 } else { 40 });
         let components = 1 + choices.below(4);
         let map_chunks = (virtual_chunks * MapEntry::LEN as u64).div_ceil(chunk_size.into());
         let reserved = u32::try_from(2 * map_chunks).expect("a short map");

@@ -33,7 +33,7 @@ pub mod vectors;
 pub use counting::Counting;
 pub use digest::{sha256_hex, sha256_of_file};
 pub use failing::Failing;
-pub use golden::GoldenSet;
+pub use golden::{GoldenSet, write_sparsely};
 pub use machine::{Cut, Machine, MachineDisk};
 pub use map_entry::{ByteOrder, MapEntry};
 pub use pattern::pattern;

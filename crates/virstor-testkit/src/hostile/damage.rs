@@ -97,10 +97,11 @@ fn one(choices: &mut Choices<'_>, files: &mut Vec<HostileFile>, number: usize) {
 /// A place in a disk where things are.
 fn place(choices: &mut Choices<'_>, size: u64) -> u64 {
     let near = choices.below(256);
-    match choices.below(4) {
+    match choices.below(5) {
         0 => near,
-        1 => size.saturating_sub(512).saturating_add(near),
-        2 => size.saturating_sub(4096).saturating_add(near),
+        1 => near * 64,
+        2 => size.saturating_sub(512).saturating_add(near),
+        3 => size.saturating_sub(4096).saturating_add(near),
         _ => choices.number() % size.max(1),
     }
 }
