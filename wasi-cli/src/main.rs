@@ -55,6 +55,7 @@ fn run(args: &Args) -> Result<Status, Failure> {
         Verb::Map(map) => verb::map::run(map),
         Verb::Export(export) => verb::export::run(export),
         Verb::Compare(compare) => verb::compare::run(compare),
+        Verb::Serve(serve) => verb::serve::run(serve),
         #[cfg(not(target_family = "wasm"))]
         Verb::Generate(generate) => verb::generate::run(generate),
     }

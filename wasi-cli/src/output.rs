@@ -67,9 +67,15 @@ pub(crate) fn note(line: &str) {
     warn_line(&format!("virstor: note: {line}"));
 }
 
+/// Says `document` as JSON, in one line on stderr.
+pub(crate) fn report_json(document: &impl Serialize) {
+    warn_line(&serde_json::to_string(document).expect("it is plain data"));
+}
+
 fn warn_line(line: &str) {
     // Nobody is left to tell when stderr is gone too.
-    _ = writeln!(io::stderr(), "{line}");
+    // One write, so that lines of several threads do not mix.
+    _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// Columns of text, aligned: the first row is the heading. Columns whose heading starts with `>` are numbers.

@@ -7,6 +7,7 @@ pub(crate) mod export;
 pub(crate) mod generate;
 pub(crate) mod info;
 pub(crate) mod map;
+pub(crate) mod serve;
 pub(crate) mod status;
 
 /// How much of a map is kept in memory while a volume is read, in bytes.
