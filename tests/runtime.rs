@@ -70,9 +70,9 @@ impl Runtime {
     /// When the runtime cannot be started: ask [`Runtime::missing`] first.
     #[must_use]
     pub fn run(self, folder: &Path, arguments: &[&str]) -> Run {
-        let mut command = self.command();
-        command.args(arguments).current_dir(folder).stdin(Stdio::null());
-        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut command = self.command(folder, arguments);
+        let output = command.stdin(Stdio::null()).output();
+        let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
         Run {
             status: output.status.code(),
             stdout: output.stdout,
@@ -80,20 +80,24 @@ impl Runtime {
         }
     }
 
-    /// The program without arguments.
+    /// What runs the program in `folder`; a server may use the network.
     ///
     /// # Panics
     ///
     /// As [`Runtime::run`].
     #[must_use]
-    pub fn command(self) -> Command {
+    pub fn command(self, folder: &Path, arguments: &[&str]) -> Command {
         let path = |name| file(name).unwrap_or_else(|| panic!("{name} is set"));
         let wasmtime = |program| {
             let mut command = Command::new(path("VIRSTOR_WASMTIME"));
-            command.args(["run", "--dir", "."]).arg(path(program));
+            command.args(["run", "--dir", "."]);
+            if arguments.first() == Some(&"serve") {
+                command.args(["-S", "inherit-network"]);
+            }
+            command.arg(path(program));
             command
         };
-        match self {
+        let mut command = match self {
             Self::Native => Command::new(path("VIRSTOR_NATIVE")),
             Self::Component => wasmtime("VIRSTOR_WASIP2"),
             Self::Module => wasmtime("VIRSTOR_WASIP1"),
@@ -102,7 +106,9 @@ impl Runtime {
                 command.arg(path("VIRSTOR_NODE_RUNNER"));
                 command
             }
-        }
+        };
+        command.args(arguments).current_dir(folder);
+        command
     }
 }
 

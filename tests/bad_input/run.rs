@@ -96,7 +96,7 @@ fn execute(row: &Row, folder: &Path) -> Result<(ExitStatus, Vec<u8>, String), Fa
     // The shell sets the limit; std cannot without unsafe code.
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -v $0; exec \"$@\"", &MEMORY.to_string()]);
-    command.arg(Runtime::Native.command().get_program());
+    command.arg(Runtime::Native.command(folder, &[]).get_program());
     command.args(row.arguments).args((row.more_arguments)(folder));
     command.current_dir(folder).stdin(Stdio::null()).stdout(stdout).stderr(File::create(&err)?);
     let mut child = command.spawn()?;

@@ -1,12 +1,14 @@
 //! The command line: verbs, options, and the help that goes with them.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::range::{self, RangeSpec};
-use crate::size;
+use crate::{size, verb};
 
 /// Look into, check, recover, create and serve FreeBSD GEOM virstor volumes.
 ///
@@ -57,6 +59,13 @@ pub(crate) enum Verb {
     #[command(after_help = "Example: virstor compare disk*.img --with home.raw\n\
         Exit status: 0 they are the same, 4 they differ, 8 they could not be compared.")]
     Compare(CompareArgs),
+    /// Serve the volume over NBD, read-only
+    #[command(after_help = "Example: virstor serve disk*.img, then qemu-img info nbd://127.0.0.1\n\
+        Exports are the volume, its components (component/0) and the partitions inside it (p1, s1a).\n\
+        Metadata contexts: base:allocation; virstor:component (0 none, 1 + N component N, 0xffffffff unknown);\n\
+        virstor:damage (0 data, 1 hole, 2 lost, 3 suspect).\n\
+        Exit status: 0 it served and was asked to end, 4 no volume was found, 8 it cannot serve or listen.")]
+    Serve(ServeArgs),
     /// Man pages, shell completions and JSON Schemas, made from the same definitions
     #[cfg(not(target_family = "wasm"))]
     #[command(after_help = "Example: virstor generate completions bash > virstor.bash")]
@@ -210,9 +219,9 @@ pub(crate) enum Format {
 /// What to do about lost ranges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Missing {
-    /// Refuse to export
+    /// They are an error
     Error,
-    /// Fill them with zeros
+    /// They read as zeros
     Zero,
 }
 
@@ -229,6 +238,61 @@ pub(crate) struct CompareArgs {
     /// Only this part of the volume: START-END, START+LENGTH or START-
     #[arg(long, value_name = "RANGE", value_parser = range::parse)]
     pub(crate) range: Option<RangeSpec>,
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    /// Listen for TCP here; port 0 is any that is free [default: 127.0.0.1:10809]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = verb::serve::parse_address)]
+    pub(crate) listen: Vec<SocketAddr>,
+    /// Listen on a Unix socket of this path
+    #[cfg(unix)]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) unix: Option<PathBuf>,
+    /// Serve one client over stdin and stdout
+    #[arg(long, conflicts_with_all = ["listen", "json"])]
+    #[cfg_attr(unix, arg(conflicts_with = "unix"))]
+    pub(crate) stdio: bool,
+    /// What to do about lost ranges
+    #[arg(long, value_enum, default_value = "error")]
+    pub(crate) missing: Missing,
+    /// Most clients at once
+    #[arg(long, value_name = "N", default_value = "64", value_parser = parse_clients)]
+    pub(crate) max_clients: usize,
+    /// How long a client may take for its handshake
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
+    pub(crate) handshake_timeout: Duration,
+    /// Drop clients from which nothing was heard for so long [default: never]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub(crate) idle_timeout: Option<Duration>,
+    /// End when the last client is gone
+    #[arg(long)]
+    pub(crate) exit_after_last: bool,
+    /// Print sums at the end, on stderr
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub(crate) stats: Option<StatsForm>,
+    /// Print every request, on stderr
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub(crate) log: Option<LogForm>,
+}
+
+/// How sums are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StatsForm {
+    /// One JSON object
+    Json,
+}
+
+/// How requests are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogForm {
+    /// One JSON object a line
+    Jsonl,
 }
 
 /// Arguments of `generate`.
@@ -273,4 +337,17 @@ fn parse_scan(text: &str) -> Result<u64, String> {
         "none" => Ok(0),
         _ => size::parse(text),
     }
+}
+
+fn parse_clients(text: &str) -> Result<usize, String> {
+    let clients = text.parse().ok().filter(|clients| (1..=10_000).contains(clients));
+    clients.ok_or_else(|| format!("'{text}' is not a number of clients from 1 to 10000"))
+}
+
+/// Seconds, at least one and at most a year.
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (1..=31_536_000).contains(seconds));
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| format!("'{text}' is not a number of seconds from 1 to 31536000"))
 }

@@ -56,6 +56,7 @@ fn run(args: &Args) -> Result<Status, Failure> {
         Verb::Check(check) => verb::check::run(check),
         Verb::Export(export) => verb::export::run(export),
         Verb::Compare(compare) => verb::compare::run(compare),
+        Verb::Serve(serve) => verb::serve::run(serve),
         #[cfg(not(target_family = "wasm"))]
         Verb::Generate(generate) => verb::generate::run(generate),
     }

@@ -74,9 +74,15 @@ pub(crate) fn shown(text: impl AsRef<OsStr>) -> String {
     virstor::format::Printable(text.as_ref().as_encoded_bytes()).to_string()
 }
 
+/// Says `document` as JSON, in one line on stderr.
+pub(crate) fn report_json(document: &impl Serialize) {
+    warn_line(&serde_json::to_string(document).expect("it is plain data"));
+}
+
 fn warn_line(line: &str) {
     // Nobody is left to tell when stderr is gone too.
-    _ = writeln!(io::stderr(), "{}", shown(line));
+    // One write, so that lines of several threads do not mix.
+    _ = io::stderr().write_all(format!("{}\n", shown(line)).as_bytes());
 }
 
 /// Columns of text, aligned: the first row is the heading. Columns whose heading starts with `>` are numbers.

@@ -8,6 +8,7 @@ pub(crate) mod export;
 pub(crate) mod generate;
 pub(crate) mod info;
 pub(crate) mod map;
+pub(crate) mod serve;
 pub(crate) mod status;
 
 /// How much of a map is kept in memory while a volume is read, in bytes: all of it for volumes of up to 4 TiB in

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use clap::CommandFactory;
-use virstor_inspect::document::{check, dump, export, info, map, status};
+use virstor_inspect::document::{check, dump, export, info, map, serve, status};
 
 use crate::args::{Args, Generate, GenerateArgs};
 use crate::failure::{Failure, Status, host_reason};
@@ -43,6 +43,7 @@ fn schemas(folder: &Path) -> Result<(), Failure> {
         ("check", schemars::schema_for!(check::Check)),
         ("export", schemars::schema_for!(export::Export)),
         ("compare", schemars::schema_for!(export::Compare)),
+        ("serve", schemars::schema_for!(serve::Serve)),
     ];
     for (name, schema) in schemas {
         let path = folder.join(format!("{name}.schema.json"));

@@ -1,0 +1,102 @@
+//! The NBD server against the clients people use, natively and in WebAssembly runtimes.
+
+mod contents;
+mod damage;
+mod endings;
+mod places;
+mod server;
+mod stdio;
+mod survival;
+mod tools;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use virstor_testkit::GoldenSet;
+use virstor_tests::runtime::{Runtime, in_ci};
+
+use crate::tools::Tool;
+
+/// The runtimes that have sockets.
+const NETWORKED: [Runtime; 2] = [Runtime::Native, Runtime::Component];
+
+/// The sets that are served outside the native program too: many pieces, full, sparse, a file system.
+const HANDFUL: [&str; 4] = ["38-shuffled", "04-full", "53-default-geometry", "ufs2-little"];
+
+type Outcome = Result<(), Failed>;
+
+fn main() {
+    let mut trials = Vec::new();
+    for runtime in NETWORKED {
+        for set in GoldenSet::names() {
+            if runtime != Runtime::Native && !HANDFUL.contains(&set.as_str()) {
+                continue;
+            }
+            // Only what the kernel could read was hashed.
+            if GoldenSet::load(&set).device_sha256().is_some() {
+                let name = format!("{set}::nbdcopy");
+                trials.push(trial(&name, runtime, &[Tool::Nbdcopy], move || contents::copy(runtime, &set)));
+            }
+        }
+        for set in HANDFUL {
+            let test = move || contents::qemu(runtime, set);
+            trials.push(trial(&format!("{set}::qemu"), runtime, &[Tool::QemuImg], test));
+        }
+        let mut add = |name: &str, tools: &[Tool], test: fn(Runtime) -> Outcome| {
+            trials.push(trial(name, runtime, tools, move || test(runtime)));
+        };
+        add("exports_are_listed_with_what_they_are", &[Tool::Nbdinfo], contents::list);
+        add("partitions_are_exports", &[Tool::Nbdinfo, Tool::Nbdcopy], contents::partitions);
+        add("extents_are_those_of_the_map", &[Tool::Nbdinfo], contents::extents);
+        add("lost_ranges_are_errors_and_the_rest_is_served", &[Tool::Python], damage::errors);
+        add("lost_ranges_are_zeros_on_request", &[Tool::Nbdcopy], damage::zeros);
+        add("contexts_tell_what_is_lost", &[Tool::Nbdinfo], damage::contexts);
+        add("dying_clients_hurt_nobody", &[Tool::Nbdcopy], survival::deaths);
+        add("silent_clients_make_room", &[], survival::silence);
+        add("there_are_no_more_clients_than_allowed", &[], survival::crowd);
+        add("idle_clients_are_dropped_on_request", &[], survival::idle);
+        add("it_ends_after_the_last_client_on_request", &[Tool::Nbdinfo], endings::after_last);
+        add("what_was_done_is_on_record", &[Tool::Nbdinfo], endings::record);
+        add("addresses_that_cannot_be_had_are_named", &[], endings::address);
+    }
+    for runtime in Runtime::ALL {
+        let test = move || stdio::reads(runtime);
+        trials.push(trial("one_client_is_served_over_stdio", runtime, &[Tool::Python], test));
+        trials.push(trial("end_of_input_is_the_end", runtime, &[], move || stdio::end_of_input(runtime)));
+    }
+    let module = Runtime::Module;
+    trials.push(trial("there_are_no_sockets", module, &[], endings::no_sockets));
+    if cfg!(unix) {
+        let mut add = |name: &str, tools: &[Tool], test: fn() -> Outcome| {
+            trials.push(trial(name, Runtime::Native, tools, test));
+        };
+        add("a_signal_ends_it_in_order", &[], endings::signal);
+        add("a_unix_socket_is_served_and_removed", &[Tool::Nbdcopy], endings::unix_socket);
+        add("an_inherited_socket_is_served", &[Tool::Nbdinfo], endings::activation);
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// A case in a runtime. Where something is missing it is not run, and in CI it fails.
+fn trial(
+    name: &str,
+    runtime: Runtime,
+    tools: &[Tool],
+    test: impl FnOnce() -> Outcome + Send + 'static,
+) -> Trial {
+    let missing = runtime.missing().or_else(|| tools.iter().find_map(|tool| tool.missing()));
+    let name = format!("{}::{name}", runtime.name());
+    match missing {
+        Some(missing) if in_ci() => {
+            Trial::test(name, move || Err(format!("{missing} is missing, and this is CI").into()))
+        }
+        Some(_) => Trial::test(name, test).with_ignored_flag(true),
+        None => Trial::test(name, test),
+    }
+}
+
+/// Fails unless both are equal, and shows both.
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, ours: T, expected: T) -> Outcome {
+    if ours == expected {
+        return Ok(());
+    }
+    Err(format!("{what}:\n  ours:     {ours:?}\n  expected: {expected:?}").into())
+}

@@ -1,0 +1,157 @@
+//! Clients that die, are silent, or are too many.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Failed;
+use virstor_tests::runtime::Runtime;
+
+use crate::places::Place;
+use crate::server::{Server, read_request};
+use crate::tools::Tool;
+use crate::{Outcome, same};
+
+/// How much more memory a server may have after many deaths than after some, in KiB.
+const GROWTH: u64 = 24 << 10;
+
+/// A hundred clients die in every way there is while others copy the volume; nobody notices, and memory
+/// stays what it was.
+pub(crate) fn deaths(runtime: Runtime) -> Outcome {
+    let place = Place::of("04-full")?;
+    let server = Server::start(runtime, &place, &[])?;
+    let copies = |rounds: usize| -> Outcome {
+        (0..rounds).try_for_each(|_| Tool::Nbdcopy.run(place.path(), &[&server.uri, "null:"]).map(drop))
+    };
+    let burst = |count: usize| -> Outcome {
+        std::thread::scope(|scope| {
+            let load = scope.spawn(|| copies(8));
+            let dying = (0..count).try_for_each(|number| die(&server, number));
+            load.join().map_err(|_| Failed::from("the load panicked"))?.and(dying)
+        })
+    };
+    burst(50)?;
+    let before = memory(&server);
+    burst(100)?;
+    copies(1)?;
+    match (before, memory(&server)) {
+        (Some(before), Some(after)) if after > before + GROWTH => {
+            Err(format!("it had {before} KiB after 50 deaths and {after} KiB after 150").into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Comes and goes, in a way that depends on `number`.
+fn die(server: &Server, number: usize) -> Outcome {
+    match number % 10 {
+        // Without a word.
+        0 => drop(server.connect()?),
+        1 => server.connect()?.write_all(&[0, 0])?,
+        2 => server
+            .connect()?
+            .write_all(b"\0\0\0\x03IHAVEOPT\0\0\0\x07\0\0\x40\0half of what was announced")?,
+        3 => server.connect()?.write_all(&[0xff; 4096])?,
+        // Having chosen.
+        4 => drop(server.choose()?),
+        5 => server.choose()?.0.write_all(&read_request(1, 0, 4096)[..20])?,
+        6 => server.choose()?.0.write_all(&[0x5a; 300])?,
+        // With answers on their way: what was not read turns the end into a reset.
+        7 => ask_for_much(&mut server.choose()?)?,
+        8 => {
+            let mut client = server.choose()?;
+            ask_for_much(&mut client)?;
+            client.0.read_exact(&mut [0; 100])?;
+        }
+        _ => {
+            let mut client = server.choose()?;
+            ask_for_much(&mut client)?;
+            client.0.shutdown(Shutdown::Both)?;
+        }
+    }
+    Ok(())
+}
+
+fn ask_for_much((stream, size): &mut (TcpStream, u64)) -> Outcome {
+    let len = u32::try_from(*size)?;
+    let requests: Vec<u8> = (0..16).flat_map(|cookie| read_request(cookie, 0, len)).collect();
+    Ok(stream.write_all(&requests)?)
+}
+
+/// The memory of the process in KiB, where the host tells.
+fn memory(server: &Server) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.process())).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Two silent clients are all the server takes, and yet a third is served; the silent are sent away in time.
+pub(crate) fn silence(runtime: Runtime) -> Outcome {
+    let place = Place::of("01-fresh-single")?;
+    let server = Server::start(runtime, &place, &["--max-clients", "2", "--handshake-timeout", "2"])?;
+    let started = Instant::now();
+    let mut silent = [server.connect()?, server.connect()?];
+    for client in &mut silent {
+        client.read_exact(&mut [0; 18])?;
+    }
+    let (mut third, _) = server.choose()?;
+    reads(&mut third)?;
+    for client in &mut silent {
+        same("a silent client is sent away", is_over(client)?, true)?;
+    }
+    same("in time", started.elapsed() >= Duration::from_secs(1), true)?;
+    // The one that spoke may take its time.
+    reads(&mut third)
+}
+
+/// Who has chosen keeps its place.
+pub(crate) fn crowd(runtime: Runtime) -> Outcome {
+    let place = Place::of("01-fresh-single")?;
+    let server = Server::start(runtime, &place, &["--max-clients", "2"])?;
+    let (mut first, _) = server.choose()?;
+    let (mut second, _) = server.choose()?;
+    same("a third is turned away", is_over(&mut server.connect()?)?, true)?;
+    reads(&mut first)?;
+    reads(&mut second)?;
+    drop(first);
+    let deadline = Instant::now() + crate::server::PATIENCE;
+    loop {
+        match server.choose() {
+            Ok((mut third, _)) => return reads(&mut third),
+            Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// With `--idle-timeout` a client has to do something now and then.
+pub(crate) fn idle(runtime: Runtime) -> Outcome {
+    let place = Place::of("01-fresh-single")?;
+    let server = Server::start(runtime, &place, &["--idle-timeout", "1"])?;
+    let (mut busy, _) = server.choose()?;
+    let (mut idle, _) = server.choose()?;
+    for _ in 0..8 {
+        std::thread::sleep(Duration::from_millis(250));
+        reads(&mut busy)?;
+    }
+    same("the idle one is dropped", is_over(&mut idle)?, true)
+}
+
+/// Reads a sector, in simple replies.
+fn reads(client: &mut TcpStream) -> Outcome {
+    client.write_all(&read_request(7, 0, 512))?;
+    let mut reply = [0; 16 + 512];
+    client.read_exact(&mut reply)?;
+    same("reply", &reply[..16], b"\x67\x44\x66\x98\0\0\0\0\0\0\0\0\0\0\0\x07".as_slice())
+}
+
+/// Whether the server closes the connection, after whatever it still has to say.
+fn is_over(client: &mut TcpStream) -> Result<bool, Failed> {
+    let mut rest = Vec::new();
+    match client.read_to_end(&mut rest) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(true),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}

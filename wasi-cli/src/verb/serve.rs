@@ -1,0 +1,75 @@
+//! `serve`: the volume over NBD.
+//!
+//! ```text
+//!   stdio, tcp_native, tcp_wasi     bytes, connections, time
+//!            client                 batches of replies; the protocol itself is nbd-proto's
+//!            service                requests -> answers, and the journal
+//!            exports                names -> volume, component, part of the volume (backend)
+//! ```
+
+mod address;
+mod backend;
+mod blocking;
+mod client;
+mod component;
+mod contexts;
+mod exports;
+mod journal;
+mod listen;
+#[cfg(not(target_env = "p1"))]
+mod network;
+mod service;
+#[cfg(not(target_family = "wasm"))]
+mod socket;
+mod stdio;
+#[cfg(not(target_family = "wasm"))]
+mod tcp_native;
+#[cfg(all(target_os = "wasi", target_env = "p2"))]
+mod tcp_wasi;
+mod volume;
+
+use std::sync::Arc;
+
+use virstor::kernel::Tunables;
+use virstor_inspect::Heap;
+
+pub(crate) use self::address::parse as parse_address;
+use self::journal::Journal;
+use self::service::Service;
+use crate::args::{Missing, ServeArgs};
+use crate::disk::Disk;
+use crate::failure::{Failure, Status};
+use crate::{heap, output};
+
+pub(crate) fn run(args: &ServeArgs) -> Result<Status, Failure> {
+    let heap = heap::open(&args.input, args.output, Tunables::default())?;
+    let volume = heap::choose_one(&heap, &args.input, args.output)?;
+    let exports = exports::of(&heap, volume, args.missing == Missing::Zero);
+    let journal = Journal::new(args.log.is_some(), args.stats.is_some(), args.output.quiet);
+    let service = Service::new(exports, journal)
+        .map_err(|error| Failure::Operation(format!("cannot serve this volume: {error}")))?;
+    if !args.output.quiet {
+        heap::note_strangers(&heap, args.output);
+        note_missing(&heap, volume, args.missing);
+    }
+    let service = Arc::new(service);
+    listen::serve(&service, args)?;
+    service.journal().end();
+    Ok(Status::Fine)
+}
+
+/// Says what clients will miss.
+fn note_missing(heap: &Heap<Disk>, volume: usize, missing: Missing) {
+    let absent: Vec<String> = heap.volumes()[volume].missing().map(|index| index.to_string()).collect();
+    if absent.is_empty() {
+        return;
+    }
+    let count = absent.len();
+    let names = absent.into_iter().take(8).collect::<Vec<_>>().join(", ");
+    let more = if count > 8 { format!(" and {} more", count - 8) } else { String::new() };
+    let what = match missing {
+        Missing::Error => "reading what lies there gives errors",
+        Missing::Zero => "zeros are served in place of what lies there",
+    };
+    output::note(&format!("not here: component {names}{more}; {what}"));
+}

@@ -1,0 +1,133 @@
+//! One client: its bytes in, our bytes out, by whatever transport.
+
+use std::sync::Arc;
+
+use nbd_proto::{Close, Connection, Event, LONGEST_MESSAGE, Request};
+
+use super::service::Service;
+
+/// Room for what a client says at once, in bytes.
+const INPUT: usize = if LONGEST_MESSAGE > 64 << 10 { LONGEST_MESSAGE } else { 64 << 10 };
+
+/// When to stop answering and send, in bytes. One message may lead beyond it.
+const ENOUGH: usize = 512 << 10;
+
+/// Answers longer than this are written into a buffer that clients share one after the other, in bytes.
+const LARGE: usize = 2 * ENOUGH;
+
+/// The server's end of a connection, without the connection.
+///
+/// A transport calls [`advance`](Self::advance), sends all of [`output`](Self::output), and then does what
+/// `advance` said. What it sends at once is a batch of replies: as many as the input gives, up to a bound.
+pub(crate) struct Client {
+    number: u64,
+    service: Arc<Service>,
+    connection: Connection,
+    has_chosen: bool,
+    input: Box<[u8]>,
+    /// What of `input` has been received and not dealt with.
+    pending: std::ops::Range<usize>,
+    out: Vec<u8>,
+    /// How much of `out` has been sent.
+    sent: usize,
+}
+
+/// What to do when all output has been sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Receive into [`Client::room`], and call `advance` again.
+    Receive,
+    /// Call `advance` again.
+    Continue,
+    /// Close.
+    Close(Close),
+}
+
+impl Client {
+    /// A client that has just arrived; the greeting is its first output.
+    pub(crate) fn new(service: &Arc<Service>) -> Self {
+        let mut out = Vec::new();
+        let connection = Connection::new(Arc::clone(service.server()), &mut out);
+        let number = service.journal().arrived();
+        let input = vec![0; INPUT].into();
+        let service = Arc::clone(service);
+        Self { number, service, connection, has_chosen: false, input, pending: 0..0, out, sent: 0 }
+    }
+
+    /// Deals with what was received, until there is no more of it or enough to send.
+    pub(crate) fn advance(&mut self) -> Next {
+        loop {
+            let received = self.connection.receive(&self.input[self.pending.clone()], &mut self.out);
+            self.pending.start += received.consumed;
+            match received.event {
+                Event::Handled => {}
+                Event::Chosen { .. } => self.has_chosen = true,
+                Event::Request(request) => {
+                    let export = self.connection.export().expect("requests follow a choice");
+                    self.make_room(&request);
+                    self.service.carry_out(self.number, export, request, &mut self.out);
+                }
+                Event::NeedInput => return Next::Receive,
+                Event::Busy => unreachable!("every request is answered before the next"),
+                Event::Close(close) => return Next::Close(close),
+            }
+            if self.out.len() >= ENOUGH {
+                return Next::Continue;
+            }
+        }
+    }
+
+    /// What is to be sent.
+    pub(crate) fn output(&self) -> &[u8] {
+        &self.out[self.sent..]
+    }
+
+    /// The first `count` bytes of the output have been sent.
+    pub(crate) fn sent(&mut self, count: usize) {
+        self.sent += count;
+        if self.sent == self.out.len() {
+            self.out.clear();
+            self.sent = 0;
+            self.give_back();
+        }
+    }
+
+    /// Sees to it that a long answer finds a buffer that is long already.
+    fn make_room(&mut self, request: &Request) {
+        let &Request::Read { len, .. } = request else { return };
+        if len as usize > LARGE && self.out.capacity() < len as usize {
+            let mut large = self.service.large_buffer();
+            large.extend_from_slice(&self.out);
+            self.out = large;
+        }
+    }
+
+    fn give_back(&mut self) {
+        if self.out.capacity() > LARGE + ENOUGH {
+            self.service.give_back(std::mem::take(&mut self.out));
+        }
+    }
+
+    /// Where to receive; never empty after [`Next::Receive`].
+    pub(crate) fn room(&mut self) -> &mut [u8] {
+        self.input.copy_within(self.pending.clone(), 0);
+        self.pending = 0..self.pending.len();
+        &mut self.input[self.pending.end..]
+    }
+
+    /// So many bytes have been put into the room.
+    pub(crate) fn received(&mut self, count: usize) {
+        self.pending.end += count;
+    }
+
+    /// Whether it ever chose an export: its handshake is over.
+    pub(crate) fn has_chosen(&self) -> bool {
+        self.has_chosen
+    }
+
+    /// Notes that it is gone, and why.
+    pub(crate) fn left(mut self, why: &str) {
+        self.give_back();
+        self.service.journal().left(self.number, why);
+    }
+}

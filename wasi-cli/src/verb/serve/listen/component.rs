@@ -1,0 +1,21 @@
+//! A component: TCP by `wasi:sockets`.
+
+use super::*;
+use crate::verb::serve::network::{Policy, addresses, announce, cannot_listen, uri};
+use crate::verb::serve::tcp_wasi::{self, Listener};
+
+pub(super) fn serve_stdio(service: &Arc<Service>) -> Result<(), Failure> {
+    stdio::serve(service)
+}
+
+pub(super) fn serve_network(service: &Arc<Service>, args: &ServeArgs) -> Result<(), Failure> {
+    let mut listeners = Vec::new();
+    for address in addresses(args) {
+        let listener =
+            Listener::tcp(address).map_err(|error| cannot_listen(address, tcp_wasi::reason(error)))?;
+        listeners.push(listener);
+    }
+    announce(service, args, listeners.iter().map(|listener| uri(listener.address)).collect())?;
+    tcp_wasi::serve(service, &listeners, Policy::new(args));
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! preview1: no sockets.
+
+use super::*;
+use crate::verb::serve::address;
+
+pub(super) fn serve_stdio(service: &Arc<Service>) -> Result<(), Failure> {
+    stdio::serve(service)
+}
+
+pub(super) fn serve_network(_: &Arc<Service>, args: &ServeArgs) -> Result<(), Failure> {
+    let address = args.listen.first().copied().unwrap_or(address::DEFAULT);
+    Err(Failure::Usage(format!("cannot listen on {address}: preview1 has no sockets; use --stdio")))
+}

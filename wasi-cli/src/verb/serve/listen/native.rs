@@ -1,0 +1,143 @@
+//! Natively: TCP, Unix sockets, sockets that somebody opened for us, and an end by signal.
+
+use std::thread;
+
+use super::*;
+use crate::failure::host_reason;
+use crate::verb::serve::network::{Policy, addresses, announce, cannot_listen, uri};
+use crate::verb::serve::socket::Listener;
+use crate::verb::serve::tcp_native::Threads;
+
+/// Serves in a thread of its own, so that a signal ends the server as the end of input would.
+pub(super) fn serve_stdio(service: &Arc<Service>) -> Result<(), Failure> {
+    let (sender, ended) = std::sync::mpsc::channel();
+    let on_signal = sender.clone();
+    on_stop(move || _ = on_signal.send(Ok(())))?;
+    let service = Arc::clone(service);
+    thread::spawn(move || sender.send(stdio::serve(&service)));
+    ended.recv().unwrap_or(Ok(()))
+}
+
+pub(super) fn serve_network(service: &Arc<Service>, args: &ServeArgs) -> Result<(), Failure> {
+    // This takes what it finds out of the environment, so it comes before there are threads.
+    let inherited = inherited(args)?;
+    let threads = Threads::new(Arc::clone(service), Policy::new(args));
+    let stopper = threads.stopper();
+    on_stop(move || stopper.stop())?;
+    if !inherited.is_empty() {
+        // Whoever opened them knows where they are, and may want stdout for itself.
+        return threads.serve(inherited);
+    }
+    let mut listening = Vec::new();
+    let mut listeners = Vec::new();
+    if !args.listen.is_empty() || unix_path(args).is_none() {
+        for address in addresses(args) {
+            let failed = |error| cannot_listen(address, &host_reason(&error));
+            let (listener, bound) = Listener::tcp(address).map_err(failed)?;
+            listening.push(uri(bound));
+            listeners.push(listener);
+        }
+    }
+    let _path = unix::listen(args, &mut listeners, &mut listening)?;
+    announce(service, args, listening)?;
+    threads.serve(listeners)
+}
+
+/// Has `stop` called when a signal asks the program to end.
+fn on_stop(stop: impl FnMut() + Send + 'static) -> Result<(), Failure> {
+    ctrlc::set_handler(stop).map_err(|error| Failure::Operation(format!("cannot handle signals: {error}")))
+}
+
+#[cfg(not(unix))]
+fn unix_path(_: &ServeArgs) -> Option<&std::path::Path> {
+    None
+}
+
+#[cfg(unix)]
+fn unix_path(args: &ServeArgs) -> Option<&std::path::Path> {
+    args.unix.as_deref()
+}
+
+#[cfg(not(unix))]
+fn inherited(_: &ServeArgs) -> Result<Vec<Listener>, Failure> {
+    Ok(Vec::new())
+}
+
+/// The sockets that systemd, or a client that starts its own server, opened for us; none where the command
+/// line says where to listen.
+#[cfg(unix)]
+fn inherited(args: &ServeArgs) -> Result<Vec<Listener>, Failure> {
+    if !args.listen.is_empty() || args.unix.is_some() {
+        return Ok(Vec::new());
+    }
+    let mut sockets = listenfd::ListenFd::from_env();
+    let mut listeners = Vec::new();
+    for index in 0..sockets.len() {
+        // A socket of another kind is left where it is, so that the second attempt finds it.
+        let listener = match sockets.take_tcp_listener(index) {
+            Ok(listener) => listener.map(Listener::Tcp),
+            Err(_) => sockets
+                .take_unix_listener(index)
+                .map_err(|error| {
+                    Failure::Operation(format!("socket {index} of LISTEN_FDS: {}", host_reason(&error)))
+                })?
+                .map(Listener::Unix),
+        };
+        listeners.extend(listener);
+    }
+    Ok(listeners)
+}
+
+#[cfg(not(unix))]
+mod unix {
+    use super::*;
+
+    pub(super) fn listen(_: &ServeArgs, _: &mut Vec<Listener>, _: &mut Vec<String>) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::os::unix::fs::FileTypeExt;
+    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// A socket in the file system, which goes when the server does.
+    pub(super) struct SocketFile(PathBuf);
+
+    impl Drop for SocketFile {
+        fn drop(&mut self) {
+            // Somebody may have been quicker.
+            _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    /// Listens on the path asked for, if one was.
+    pub(super) fn listen(
+        args: &ServeArgs,
+        listeners: &mut Vec<Listener>,
+        listening: &mut Vec<String>,
+    ) -> Result<Option<SocketFile>, Failure> {
+        let Some(path) = &args.unix else { return Ok(None) };
+        remove_if_left_over(path);
+        let listener = UnixListener::bind(path).map_err(|error| {
+            Failure::Operation(format!("cannot listen on {}: {}", path.display(), host_reason(&error)))
+        })?;
+        listeners.push(Listener::Unix(listener));
+        listening.push(format!("nbd+unix:///?socket={}", path.display()));
+        Ok(Some(SocketFile(path.clone())))
+    }
+
+    /// A server that was killed leaves its socket behind, and nobody answers there.
+    fn remove_if_left_over(path: &std::path::Path) {
+        let is_socket = std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket());
+        if is_socket
+            && UnixStream::connect(path).is_err_and(|it| it.kind() == std::io::ErrorKind::ConnectionRefused)
+        {
+            _ = std::fs::remove_file(path);
+        }
+    }
+}

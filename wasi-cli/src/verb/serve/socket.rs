@@ -1,0 +1,102 @@
+//! Sockets of the host: TCP anywhere, Unix sockets where there are any.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+#[cfg(unix)]
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+
+/// How long a connection is silent before the host asks whether the other end still exists.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// Something clients can connect to.
+#[derive(Debug)]
+pub(crate) enum Listener {
+    /// By TCP.
+    Tcp(TcpListener),
+    /// By a path of this host.
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// Listens on a TCP address; gives the address that was really bound, too.
+    pub(crate) fn tcp(address: SocketAddr) -> io::Result<(Self, SocketAddr)> {
+        let listener = TcpListener::bind(address)?;
+        let bound = listener.local_addr()?;
+        Ok((Self::Tcp(listener), bound))
+    }
+
+    /// Waits for a client.
+    pub(crate) fn accept(&self) -> io::Result<Socket> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept()?;
+                // Replies are sent in batches; the last packet of one must not wait for company.
+                stream.set_nodelay(true)?;
+                SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
+                Ok(Socket::Tcp(stream))
+            }
+            #[cfg(unix)]
+            Self::Unix(listener) => listener.accept().map(|(stream, _)| Socket::Unix(stream)),
+        }
+    }
+}
+
+/// A connection to a client. It blocks, at most as long as it is told to.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    /// By TCP.
+    Tcp(TcpStream),
+    /// By a path of this host.
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+impl Socket {
+    /// How long receiving may take; `None` is for ever.
+    pub(crate) fn set_receive_time(&self, time: Option<Duration>) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.set_read_timeout(time),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.set_read_timeout(time),
+        }
+    }
+
+    /// How long sending may take without getting on; `None` is for ever.
+    pub(crate) fn set_send_time(&self, time: Option<Duration>) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.set_write_timeout(time),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.set_write_timeout(time),
+        }
+    }
+
+    /// Makes whoever waits for the client see the end.
+    pub(crate) fn shut_down(&self, how: Shutdown) {
+        // One that the client has closed needs none.
+        _ = match self {
+            Self::Tcp(stream) => stream.shutdown(how),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.shutdown(how),
+        };
+    }
+
+    pub(crate) fn receive(&self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => (&mut &*stream).read(buf),
+            #[cfg(unix)]
+            Self::Unix(stream) => (&mut &*stream).read(buf),
+        }
+    }
+
+    pub(crate) fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => (&mut &*stream).write_all(bytes),
+            #[cfg(unix)]
+            Self::Unix(stream) => (&mut &*stream).write_all(bytes),
+        }
+    }
+}
