@@ -11,7 +11,7 @@ mod tools;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use virstor_testkit::GoldenSet;
-use virstor_tests::runtime::{Runtime, in_ci};
+use virstor_tests::runtime::{Runtime, have};
 
 use crate::tools::Tool;
 
@@ -83,14 +83,8 @@ fn trial(
     test: impl FnOnce() -> Outcome + Send + 'static,
 ) -> Trial {
     let missing = runtime.missing().or_else(|| tools.iter().find_map(|tool| tool.missing()));
-    let name = format!("{}::{name}", runtime.name());
-    match missing {
-        Some(missing) if in_ci() => {
-            Trial::test(name, move || Err(format!("{missing} is missing, and this is CI").into()))
-        }
-        Some(_) => Trial::test(name, test).with_ignored_flag(true),
-        None => Trial::test(name, test),
-    }
+    let ignored = !have(missing.is_none(), &missing.unwrap_or_default());
+    Trial::test(format!("{}::{name}", runtime.name()), test).with_ignored_flag(ignored)
 }
 
 /// Fails unless both are equal, and shows both.
