@@ -5,6 +5,9 @@
 #[cfg_attr(not(any(unix, windows)), path = "disk/seeking.rs")]
 mod positional;
 
+#[cfg(all(target_os = "wasi", target_env = "p2"))]
+mod direct;
+
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::path::Path;
@@ -17,7 +20,7 @@ use crate::failure::host_reason;
 /// A file that is read as a disk. Clones share the handle.
 #[derive(Debug, Clone)]
 pub(crate) struct Disk {
-    file: Arc<File>,
+    file: Arc<HostFile>,
     size: u64,
 }
 
@@ -39,7 +42,13 @@ impl Disk {
         let file = File::open(path).map_err(reason)?;
         // The end is where seeking says it is: the metadata of a disk has no length.
         let size = (&file).seek(SeekFrom::End(0)).map_err(reason)?;
-        Ok(Self { file: Arc::new(file), size })
+        Ok(Self { file: Arc::new(HostFile::for_reading(file, path)), size })
+    }
+
+    /// The file itself.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn file(&self) -> &HostFile {
+        &self.file
     }
 }
 
@@ -49,7 +58,7 @@ impl ReadAt for Disk {
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
-        positional::read_exact_at(&self.file, offset, buf).map_err(|error| {
+        self.file.read_exact_at(offset, buf).map_err(|error| {
             let reason = match error.kind() {
                 io::ErrorKind::UnexpectedEof => "the file ends before; has it shrunk?".into(),
                 _ => host_reason(&error),
@@ -59,9 +68,57 @@ impl ReadAt for Disk {
     }
 }
 
-/// Writes all of `bytes` at `offset`, whatever the cursor.
-pub(crate) fn write_all_at(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
-    positional::write_all_at(file, offset, bytes)
+/// An open file that is read and written at given places, whatever its cursor.
+#[derive(Debug)]
+pub(crate) struct HostFile {
+    file: File,
+    #[cfg(all(target_os = "wasi", target_env = "p2"))]
+    direct: Option<direct::Direct>,
+}
+
+impl HostFile {
+    /// `file`, which is `path`, opened for reading.
+    pub(crate) fn for_reading(file: File, path: &Path) -> Self {
+        Self::new(file, path, false)
+    }
+
+    /// `file`, which is `path`, opened for reading and writing.
+    pub(crate) fn for_writing(file: File, path: &Path) -> Self {
+        Self::new(file, path, true)
+    }
+
+    #[cfg(not(all(target_os = "wasi", target_env = "p2")))]
+    fn new(file: File, _: &Path, _: bool) -> Self {
+        Self { file }
+    }
+
+    #[cfg(all(target_os = "wasi", target_env = "p2"))]
+    fn new(file: File, path: &Path, writable: bool) -> Self {
+        Self { file, direct: direct::Direct::open(path, writable) }
+    }
+
+    /// The file as std knows it.
+    pub(crate) fn as_std(&self) -> &File {
+        &self.file
+    }
+
+    /// Fills `buf` with the bytes from `offset` on.
+    pub(crate) fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        #[cfg(all(target_os = "wasi", target_env = "p2"))]
+        if self.direct.as_ref().is_some_and(|direct| direct.read_exact_at(offset, buf)) {
+            return Ok(());
+        }
+        positional::read_exact_at(&self.file, offset, buf)
+    }
+
+    /// Writes all of `bytes` at `offset`.
+    pub(crate) fn write_all_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        #[cfg(all(target_os = "wasi", target_env = "p2"))]
+        if self.direct.as_ref().is_some_and(|direct| direct.write_all_at(offset, bytes)) {
+            return Ok(());
+        }
+        positional::write_all_at(&self.file, offset, bytes)
+    }
 }
 
 #[cfg(unix)]

@@ -3,7 +3,6 @@
 //! The map lies at byte 0 of component 0, one entry per virtual chunk in virtual order. It can be large (2 GiB
 //! for 1 PiB in 4 MiB chunks), so nothing here ever holds all of it.
 
-use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -276,7 +275,10 @@ pub struct MapPages<D> {
     disk: D,
     entries: u64,
     order: ByteOrder,
-    pages: BTreeMap<u64, Page>,
+    /// The page that was looked at last. Most lookups go on where the one before stopped, and searching the others
+    /// for it would cost more than all the rest.
+    current: Option<Page>,
+    others: BTreeMap<u64, Page>,
     capacity: usize,
     clock: u64,
     /// Entries that were set and are not on the disk yet: they survive their page.
@@ -285,11 +287,13 @@ pub struct MapPages<D> {
 
 #[derive(Debug)]
 struct Page {
-    bytes: Box<[u8]>,
+    number: u64,
+    bytes: Vec<u8>,
     /// Bit n: the n-th piece of 4 KiB could not be read.
     unreadable: u16,
     /// What the disk said to the first of them.
     error: Option<IoError>,
+    /// When another page was looked at instead of it.
     last_use: u64,
 }
 
@@ -314,8 +318,8 @@ impl<D: ReadAt> MapPages<D> {
     pub fn new(disk: D, entries: u64, order: ByteOrder, memory: u64) -> Self {
         assert!(entries <= disk.size() / MAP_ENTRY_LEN as u64, "the caller clips the map to its disk");
         let capacity = usize::try_from((memory / PAGE).max(1)).unwrap_or(usize::MAX);
-        let (pages, unsettled) = (BTreeMap::new(), BTreeMap::new());
-        Self { disk, entries, order, pages, capacity, clock: 0, unsettled }
+        let (others, unsettled) = (BTreeMap::new(), BTreeMap::new());
+        Self { disk, entries, order, current: None, others, capacity, clock: 0, unsettled }
     }
 
     /// How many entries there are to read.
@@ -353,7 +357,8 @@ impl<D: ReadAt> MapPages<D> {
 
     /// Why the entry of `chunk` cannot be read. It is forgotten, so that the next look tries again.
     pub(crate) fn take_error(&mut self, chunk: VirtualChunk) -> Option<IoError> {
-        self.pages.remove(&(chunk.0 / PAGE_ENTRIES))?.error
+        self.put_current_away();
+        self.others.remove(&(chunk.0 / PAGE_ENTRIES))?.error
     }
 
     /// The entry of `chunk`.
@@ -388,8 +393,9 @@ impl<D: ReadAt> MapPages<D> {
     /// Changes the entry of `chunk` as it is looked up, not on the disk.
     pub(crate) fn set(&mut self, chunk: VirtualChunk, entry: MapEntry) {
         self.unsettled.insert(chunk, entry);
+        self.put_current_away();
         let order = self.order;
-        if let Some(page) = self.pages.get_mut(&(chunk.0 / PAGE_ENTRIES)) {
+        if let Some(page) = self.others.get_mut(&(chunk.0 / PAGE_ENTRIES)) {
             page.set(chunk, entry, order);
         }
     }
@@ -405,25 +411,36 @@ impl<D: ReadAt> MapPages<D> {
     }
 
     fn page(&mut self, number: u64) -> &Page {
-        self.clock += 1;
-        if !self.pages.contains_key(&number) {
-            if self.pages.len() >= self.capacity {
-                let oldest =
-                    self.pages.iter().min_by_key(|(_, page)| page.last_use).map(|(number, _)| *number);
-                self.pages.remove(&oldest.expect("a full cache has a page"));
-            }
-            let page = self.load(number);
-            self.pages.insert(number, page);
+        if self.current.as_ref().is_none_or(|page| page.number != number) {
+            self.put_current_away();
+            let page = self.others.remove(&number).unwrap_or_else(|| self.load(number));
+            self.current = Some(page);
         }
-        let page = self.pages.get_mut(&number).expect("it was put there just now");
-        page.last_use = self.clock;
-        page
+        self.current.as_ref().expect("it was put there just now")
     }
 
-    fn load(&self, number: u64) -> Page {
+    fn put_current_away(&mut self) {
+        if let Some(page) = self.current.take() {
+            self.clock += 1;
+            self.others.insert(page.number, Page { last_use: self.clock, ..page });
+        }
+    }
+
+    /// A buffer for one more page: once all are in use, that of the page nobody has asked for the longest.
+    fn spare_buffer(&mut self) -> Vec<u8> {
+        if self.others.len() < self.capacity {
+            return Vec::new();
+        }
+        let oldest = self.others.values().min_by_key(|page| page.last_use).map(|page| page.number);
+        let oldest = oldest.and_then(|number| self.others.remove(&number));
+        oldest.map_or_else(Vec::new, |page| page.bytes)
+    }
+
+    fn load(&mut self, number: u64) -> Page {
         let offset = number * PAGE;
         let len = (self.entries * MAP_ENTRY_LEN as u64 - offset).min(PAGE);
-        let mut bytes = vec![0; usize::try_from(len).expect("at most a page")].into_boxed_slice();
+        let mut bytes = self.spare_buffer();
+        bytes.resize(usize::try_from(len).expect("at most a page"), 0);
         let (mut unreadable, mut error) = (0, None);
         if self.disk.read_at(offset, &mut bytes).is_err() {
             for (index, piece) in bytes.chunks_mut(PIECE).enumerate() {
@@ -434,7 +451,7 @@ impl<D: ReadAt> MapPages<D> {
                 }
             }
         }
-        let mut page = Page { bytes, unreadable, error, last_use: self.clock };
+        let mut page = Page { number, bytes, unreadable, error, last_use: 0 };
         let first = number * PAGE_ENTRIES;
         for (chunk, entry) in self.unsettled.range(VirtualChunk(first)..VirtualChunk(first + PAGE_ENTRIES)) {
             page.set(*chunk, *entry, self.order);

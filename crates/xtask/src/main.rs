@@ -1,5 +1,6 @@
 //! The project's tooling: `cargo xtask VERB`, behind every npm script.
 
+mod bench;
 mod build;
 mod process;
 mod progress;
@@ -20,6 +21,8 @@ const USAGE: &str = "usage: cargo xtask VERB
 
   start [--once]    build everything and run the program on the sample volume
   test              run every check and test, after fetching what they need
+  bench [--rounds N] [--dir DIR] [--out FILE]
+                    measure the programs beside their peers
   build             leave dist/virstor.wasm, dist/virstor-wasip1.wasm and target/release/virstor
   virstor ARGS...   run the wasm program on the current folder";
 
@@ -37,6 +40,8 @@ fn main() -> ExitCode {
 fn perform(verb: &str, args: &[OsString]) -> Result<ExitCode> {
     match (verb, args) {
         ("virstor", args) => return runtime::run_in_callers_folder(args),
+        ("bench", options) => bench::bench(options)?,
+        (bench::RELAY, words) => bench::relay(words)?,
         ("build", []) => build::build_all()?,
         ("test", []) => test::test_all()?,
         ("start", []) => start::start()?,

@@ -86,7 +86,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Status, Failure> {
         let target = target::Target::create(&args.out, args.force, &args.input)?;
         let written = match format {
             Format::Raw => raw::to_file(&job, target.file(), &mut progress),
-            Format::Qcow2 => qcow2::to_file(&job, target.file(), &mut progress),
+            Format::Qcow2 => qcow2::to_file(&job, target.file().as_std(), &mut progress),
         };
         if let Err(failure) = written {
             target.discard();

@@ -1,25 +1,24 @@
 //! Raw images: every byte at its place; what is not written is a hole.
 
-use std::fs::File;
-
 use virstor::plan::{Segment, SegmentPlace};
 
 use super::copy::{self, BLOCK, Piece};
 use super::{Job, read_or_zero};
+use crate::disk::HostFile;
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::Progress;
 
 /// Writes the image to `file`, which may be a disk that holds other things.
-pub(crate) fn to_file(job: &Job<'_>, file: &File, progress: &mut Progress) -> Result<(), Failure> {
+pub(crate) fn to_file(job: &Job<'_>, file: &HostFile, progress: &mut Progress) -> Result<(), Failure> {
     let write_failed = |error: std::io::Error| job.write_failure(&error);
-    let is_file = file.metadata().map_err(write_failed)?.is_file();
+    let is_file = file.as_std().metadata().map_err(write_failed)?.is_file();
     if is_file {
         // The largest file there can be has 2^63 - 1 bytes; std has other words for that.
         if i64::try_from(job.len()).is_err() {
             return Err(write_failed(std::io::ErrorKind::FileTooLarge.into()));
         }
-        file.set_len(job.len()).map_err(write_failed)?;
+        file.as_std().set_len(job.len()).map_err(write_failed)?;
     }
     let mut planner = job.reader();
     let start = job.range.start;

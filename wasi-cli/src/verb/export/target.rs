@@ -1,18 +1,19 @@
 //! Where an image goes: under a temporary name until it is whole.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::args::Input;
+use crate::disk::HostFile;
 use crate::failure::{Failure, host_reason};
 use crate::heap;
 
 /// A file that is being written.
 #[derive(Debug)]
 pub(crate) struct Target {
-    file: File,
+    file: HostFile,
     path: PathBuf,
     /// The name until then; `None` for a disk, which is written in place.
     temporary: Option<PathBuf>,
@@ -47,11 +48,12 @@ impl Target {
             None => OpenOptions::new().read(true).write(true).open(path),
         };
         let file = file.map_err(|error| refused(format!("cannot be written: {}", host_reason(&error))))?;
+        let file = HostFile::for_writing(file, temporary.as_deref().unwrap_or(path));
         Ok(Self { file, path: path.into(), temporary })
     }
 
     /// The file to write to.
-    pub(crate) fn file(&self) -> &File {
+    pub(crate) fn file(&self) -> &HostFile {
         &self.file
     }
 
@@ -68,7 +70,7 @@ impl Target {
         let failed = |error: std::io::Error| {
             Failure::Operation(format!("{}: {}", self.path.display(), host_reason(&error)))
         };
-        match (&self.temporary, self.file.sync_all()) {
+        match (&self.temporary, self.file.as_std().sync_all()) {
             (Some(temporary), Ok(())) => fs::rename(temporary, &self.path).map_err(failed),
             // A device that has no cache to write out says so, and has all the bytes.
             (None, Err(error)) if error.kind() == ErrorKind::InvalidInput => Ok(()),
