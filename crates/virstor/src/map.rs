@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 use crate::format::{ByteOrder, MAP_ENTRY_LEN, MapEntry};
-use crate::geometry::{ComponentIndex, VirtualChunk};
+use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
 use crate::io::{IoError, ReadAt};
 
 /// The longest map that is read: 2^32 entries, 32 GiB. A kernel would need that much memory to hold it. A
@@ -302,8 +302,9 @@ struct Page {
 pub enum Run {
     /// This many all-zero entries: holes.
     Zero(u64),
-    /// One entry that is not zero.
-    Entry(MapEntry),
+    /// This many entries that are not zero: this one, and others that differ only in naming the chunks behind its
+    /// own, one after the other.
+    Row(MapEntry, u64),
     /// This many entries that cannot be read.
     Unreadable(u64),
 }
@@ -327,32 +328,33 @@ impl<D: ReadAt> MapPages<D> {
         self.entries
     }
 
-    /// The entries from `chunk` on that are alike, at least one, at most to the end of the page.
+    /// The entries from `chunk` on that are alike, at least one, at most `at_most` and at most to the end of the
+    /// page.
     ///
     /// # Panics
     ///
     /// When `chunk` is not in the map.
-    pub fn run(&mut self, chunk: VirtualChunk) -> Run {
+    pub fn run(&mut self, chunk: VirtualChunk, at_most: u64) -> Run {
         assert!(chunk.0 < self.entries, "the chunk is in the map");
         let order = self.order;
         let (number, within) = (chunk.0 / PAGE_ENTRIES, chunk.0 % PAGE_ENTRIES);
         let page = self.page(number);
         let start = usize::try_from(within).expect("less than a page") * MAP_ENTRY_LEN;
-        let piece_end = (start / PIECE + 1) * PIECE;
+        let piece_end = ((start / PIECE + 1) * PIECE).min(page.bytes.len());
         if page.unreadable >> (start / PIECE) & 1 == 1 {
-            let end = piece_end.min(page.bytes.len());
-            return Run::Unreadable(((end - start) / MAP_ENTRY_LEN) as u64);
-        }
-        let entries = page.bytes[start..].as_chunks::<MAP_ENTRY_LEN>().0;
-        if entries[0] != [0; MAP_ENTRY_LEN] {
-            return Run::Entry(MapEntry::decode(entries[0], order));
+            return Run::Unreadable(((piece_end - start) / MAP_ENTRY_LEN) as u64);
         }
         // An unreadable piece holds zeros, so the run must not reach into one.
-        let readable = match page.unreadable {
-            0 => entries,
-            _ => &entries[..(piece_end.min(page.bytes.len()) - start) / MAP_ENTRY_LEN],
-        };
-        Run::Zero(leading_zeros(readable) as u64)
+        let end = if page.unreadable == 0 { page.bytes.len() } else { piece_end };
+        let entries = page.bytes[start..end].as_chunks::<MAP_ENTRY_LEN>().0;
+        let wanted = usize::try_from(at_most.max(1)).unwrap_or(usize::MAX);
+        let entries = &entries[..entries.len().min(wanted)];
+        if entries[0] == [0; MAP_ENTRY_LEN] {
+            Run::Zero(leading_zeros(entries) as u64)
+        } else {
+            let first = MapEntry::decode(entries[0], order);
+            Run::Row(first, row_len(entries, first, order) as u64)
+        }
     }
 
     /// Why the entry of `chunk` cannot be read. It is forgotten, so that the next look tries again.
@@ -466,6 +468,15 @@ impl Page {
         let start = usize::try_from(chunk.0 % PAGE_ENTRIES).expect("less than a page") * MAP_ENTRY_LEN;
         self.bytes[start..start + MAP_ENTRY_LEN].copy_from_slice(&entry.encode(order));
     }
+}
+
+/// How many of the entries name one chunk after the other, from `first` on, which is the first of them.
+fn row_len(entries: &[[u8; MAP_ENTRY_LEN]], first: MapEntry, order: ByteOrder) -> usize {
+    let chunks = first.chunk.0..=u32::MAX;
+    let goes_on = |(bytes, chunk): &(&[u8; MAP_ENTRY_LEN], u32)| {
+        MapEntry::decode(**bytes, order) == MapEntry { chunk: PhysicalChunk(*chunk), ..first }
+    };
+    entries.iter().zip(chunks).take_while(goes_on).count()
 }
 
 fn leading_zeros(entries: &[[u8; MAP_ENTRY_LEN]]) -> usize {

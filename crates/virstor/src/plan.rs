@@ -224,20 +224,22 @@ impl<D: ReadAt> Segments<'_, D> {
         let chunk_size = self.volume.chunk_size.bytes();
         let (chunk, within) = self.volume.chunk_size.split(self.next);
         let rest = self.end - self.next;
+        let wanted = (within + rest).div_ceil(chunk_size);
         let map = self.map.as_mut().filter(|map| chunk.0 < map.entries());
-        let run = map.map_or(Run::Unreadable(u64::MAX), |map| map.run(chunk));
+        let run = map.map_or(Run::Unreadable(u64::MAX), |map| map.run(chunk, wanted));
+        let len_of = |chunks: u64| chunks.saturating_mul(chunk_size).saturating_sub(within).min(rest);
         let (chunks, place) = match run {
             Run::Zero(chunks) => (chunks, SegmentPlace::Hole),
             Run::Unreadable(chunks) => (chunks, SegmentPlace::Lost(Lost::NoMap)),
-            Run::Entry(entry) if !entry.is_allocated() => (1, SegmentPlace::Hole),
-            Run::Entry(entry) => return self.within_chunk(entry, within, rest.min(chunk_size - within)),
+            Run::Row(entry, chunks) if !entry.is_allocated() => (chunks, SegmentPlace::Hole),
+            Run::Row(entry, chunks) => return self.within_row(entry, within, len_of(chunks)),
         };
-        let len = chunks.saturating_mul(chunk_size).saturating_sub(within).min(rest);
-        Segment { start: self.next, len, place }
+        Segment { start: self.next, len: len_of(chunks), place }
     }
 
-    /// `len` bytes of an allocated chunk, from byte `within` of it on, as far as they share a place.
-    fn within_chunk(&self, entry: MapEntry, within: u64, len: u64) -> Segment {
+    /// `len` bytes of allocated chunks that lie in a row, from byte `within` of the first on, as far as they share a
+    /// place.
+    fn within_row(&self, entry: MapEntry, within: u64, len: u64) -> Segment {
         let start = self.next;
         let lost = |why, len| Segment { start, len, place: SegmentPlace::Lost(why) };
         if !is_valid(entry, self.bounds) {
@@ -246,11 +248,18 @@ impl<D: ReadAt> Segments<'_, D> {
         let Some(component) = self.volume.components.get(&entry.component) else {
             return lost(Lost::MissingComponent(entry.component), len);
         };
+        let valid = self.valid_chunks_from(entry) * self.volume.chunk_size.bytes() - within;
         let offset = self.volume.chunk_size.offset_of(entry.chunk) + within;
-        let there = component.len.saturating_sub(offset).min(len);
+        let there = component.len.saturating_sub(offset).min(len).min(valid);
         if there == 0 {
             return lost(Lost::PastEnd(entry.component), len);
         }
         Segment { start, len: there, place: SegmentPlace::Data { component: entry.component, offset } }
+    }
+
+    /// How many chunks may be named from that of a valid entry on.
+    fn valid_chunks_from(&self, entry: MapEntry) -> u64 {
+        let bounds = self.bounds[entry.component.as_usize()].expect("the component is there");
+        u64::from(bounds.chunk_count - entry.chunk.0)
     }
 }

@@ -10,7 +10,7 @@ use core::ops::ControlFlow;
 use super::allocator::Cursor;
 use crate::assemble::{Problem, Volume};
 use crate::format::{ByteOrder, MapEntry};
-use crate::geometry::{ComponentIndex, VirtualChunk};
+use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
 use crate::io::{IoError, ReadAt};
 use crate::map::{MapPages, Run, scan};
 
@@ -93,14 +93,18 @@ pub(super) fn examine(volume: &Volume, first: &(impl ReadAt + ?Sized)) -> Result
     let mut next = 0;
     while next < entries {
         let at = VirtualChunk(next);
-        match map.run(at) {
+        match map.run(at, entries - next) {
             Run::Zero(chunks) => next += chunks,
-            Run::Entry(entry) => {
-                if entry.is_allocated() {
-                    let component = components.get_mut(entry.component.as_usize());
-                    component.ok_or(Unsound::Entry { at, entry })?.mark(at, entry)?;
+            Run::Row(first, chunks) => {
+                if first.is_allocated() {
+                    let component = components.get_mut(first.component.as_usize());
+                    let component = component.ok_or(Unsound::Entry { at, entry: first })?;
+                    for (at, chunk) in (next..next + chunks).zip(first.chunk.0..=u32::MAX) {
+                        let entry = MapEntry { chunk: PhysicalChunk(chunk), ..first };
+                        component.mark(VirtualChunk(at), entry)?;
+                    }
                 }
-                next += 1;
+                next += chunks;
             }
             Run::Unreadable(_) => {
                 let error = map.take_error(at).unwrap_or_else(|| IoError::new(next, 0, "unreadable"));
