@@ -58,6 +58,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<Status, Failure> {
         output::print(&text(&document))?;
     }
     heap::note_unreadable(&heap, args.output);
+    heap::note_unreadable(&heap, args.output);
     Ok(if document.identical { Status::Fine } else { Status::Damage })
 }
 
