@@ -19,11 +19,11 @@ impl Direct {
         let write = if writable { DescriptorFlags::WRITE } else { DescriptorFlags::empty() };
         let flags = DescriptorFlags::READ | write;
         let opened = preopens::get_directories().into_iter().filter_map(|(folder, name)| {
-            let within = relative(path, &name)?;
+            let (name, within) = (plain(&name), relative(path, &name)?);
             let file = folder.open_at(PathFlags::SYMLINK_FOLLOW, within, OpenFlags::empty(), flags).ok()?;
             Some((name.len(), Self(file)))
         });
-        // As in wasi-libc, the longest name that leads to the file decides.
+        // As in wasi-libc, the longest name decides, and of several the last.
         opened.max_by_key(|(len, _)| *len).map(|(_, file)| file)
     }
 
@@ -60,10 +60,18 @@ impl Direct {
 
 /// `path` as seen from the folder that the program knows as `name`, if it lies there.
 fn relative<'a>(path: &'a str, name: &str) -> Option<&'a str> {
-    let name = match name {
-        "." | "./" => return (!path.starts_with('/')).then_some(path),
-        name => name.trim_end_matches('/'),
-    };
-    let rest = path.strip_prefix(name)?.strip_prefix('/')?;
-    Some(rest.trim_start_matches('/'))
+    let (path, name) = (plain(path), plain(name));
+    if name.is_empty() {
+        return Some(path);
+    }
+    path.strip_prefix(name)?.strip_prefix('/').map(plain)
+}
+
+/// The path without what leads nowhere: there is one root, and it is also the current folder.
+fn plain(path: &str) -> &str {
+    let mut path = path;
+    while let Some(rest) = path.strip_prefix('/').or_else(|| path.strip_prefix("./")) {
+        path = rest;
+    }
+    if path == "." { "" } else { path.trim_end_matches('/') }
 }
