@@ -84,7 +84,7 @@ pub struct SoundVolume {
     pub chunk_size: u64,
     /// Which of its chunks are allocated; the others are holes.
     pub allocated: Vec<bool>,
-    /// The seed of the [`pattern`](crate::pattern) in the allocated ones, by virtual offset.
+    /// The seed of the [`pattern`] in the allocated ones, by virtual offset.
     pub seed: u64,
     /// The byte order of its map.
     pub order: ByteOrder,
