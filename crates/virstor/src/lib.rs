@@ -6,6 +6,7 @@ extern crate alloc;
 
 pub mod assemble;
 pub mod check;
+pub mod edit;
 pub mod format;
 pub mod geometry;
 pub mod io;
