@@ -17,4 +17,5 @@ pub mod map;
 pub mod patch;
 pub mod plan;
 pub mod taste;
+pub mod undo;
 pub mod write;
