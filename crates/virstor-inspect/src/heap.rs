@@ -228,8 +228,7 @@ impl<D: ReadAt + Clone> Heap<D> {
     pub fn check(&self, number: usize, progress: &mut Progress<'_>) -> Report {
         let volume = &self.assembly.volumes[number];
         let disks = self.disks(volume);
-        let whole = |(file, disk): (usize, &D)| window(file, &self.files[file], 0, disk.size());
-        let unclaimed: Vec<ComponentDisk<D>> = self.unclaimed().filter_map(whole).collect();
+        let unclaimed = self.unclaimed_disks();
         let subject = Subject {
             assembly: &self.assembly,
             volume: number,
@@ -247,8 +246,14 @@ impl<D: ReadAt + Clone> Heap<D> {
         self.unclaimed().nth(number).map(|(file, _)| self.files[file].label.as_str())
     }
 
+    /// The files without a record, as disks.
+    pub(crate) fn unclaimed_disks(&self) -> Vec<ComponentDisk<D>> {
+        let whole = |(file, disk): (usize, &D)| window(file, &self.files[file], 0, disk.size());
+        self.unclaimed().filter_map(whole).collect()
+    }
+
     /// The files without a record.
-    fn unclaimed(&self) -> impl Iterator<Item = (usize, &D)> {
+    pub(crate) fn unclaimed(&self) -> impl Iterator<Item = (usize, &D)> {
         let recordless = self
             .strangers
             .iter()
@@ -257,7 +262,7 @@ impl<D: ReadAt + Clone> Heap<D> {
         recordless.filter_map(|file| Some((file, self.files[file].disk.as_ref().ok()?)))
     }
 
-    fn disks(&self, volume: &Volume) -> BTreeMap<ComponentIndex, ComponentDisk<D>> {
+    pub(crate) fn disks(&self, volume: &Volume) -> BTreeMap<ComponentIndex, ComponentDisk<D>> {
         let disk = |candidate: usize| {
             let (file, located) = &self.located[candidate];
             window(*file, &self.files[*file], located.start, located.len).expect("it was read before")
@@ -297,7 +302,7 @@ impl<D: ReadAt + Clone> Heap<D> {
     }
 }
 
-fn window<D: ReadAt + Clone>(
+pub(crate) fn window<D: ReadAt + Clone>(
     file: usize,
     input: &InputFile<D>,
     start: u64,
