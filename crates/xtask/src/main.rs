@@ -23,6 +23,8 @@ const USAGE: &str = "usage: cargo xtask VERB
   test              run every check and test, after fetching what they need
   bench [--rounds N] [--dir DIR] [--out FILE]
                     measure the programs beside their peers
+  bench --instructions
+                    count what the engine's hot paths take
   build             leave dist/virstor.wasm, dist/virstor-wasip1.wasm and target/release/virstor
   virstor ARGS...   run the wasm program on the current folder";
 
