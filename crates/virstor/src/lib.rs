@@ -15,5 +15,6 @@ pub mod locate;
 pub mod map;
 pub mod patch;
 pub mod plan;
+pub mod specimen;
 pub mod taste;
 pub mod write;
