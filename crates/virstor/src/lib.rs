@@ -16,6 +16,7 @@ pub mod locate;
 pub mod map;
 pub mod patch;
 pub mod plan;
+pub mod specimen;
 pub mod taste;
 pub mod undo;
 pub mod write;
