@@ -7,6 +7,7 @@ mod process;
 mod progress;
 mod runtime;
 mod sample;
+mod soak;
 mod start;
 mod test;
 mod toolchain;
@@ -26,6 +27,8 @@ const USAGE: &str = "usage: cargo xtask VERB
                     measure the programs beside their peers
   bench --instructions
                     count what the engine's hot paths take
+  soak [--minutes N] [--from SEED]
+                    go on with seeded tests, with new seeds
   build             leave dist/virstor.wasm, dist/virstor-wasip1.wasm and target/release/virstor
   package           build, and leave in dist/ what a release consists of
   reproduce         build the wasm programs twice and compare
@@ -47,6 +50,7 @@ fn perform(verb: &str, args: &[OsString]) -> Result<ExitCode> {
         ("virstor", args) => return runtime::run_in_callers_folder(args),
         ("bench", options) => bench::bench(options)?,
         (bench::RELAY, words) => bench::relay(words)?,
+        ("soak", options) => soak::soak(options)?,
         ("build", []) => build::build_all()?,
         ("package", []) => package::package()?,
         ("reproduce", []) => build::reproduce()?,
