@@ -11,6 +11,7 @@
 
 pub mod document;
 pub mod heap;
+pub mod signature;
 mod words;
 
 pub use heap::{Heap, InputFile, Options, Stage};

@@ -108,6 +108,21 @@ impl<D: ReadAt> VolumeReader<D> {
         self.disks.get(&component)
     }
 
+    /// Takes the disks out; [`replace`](Self::replace) puts some in again.
+    pub(crate) fn take_disks(&mut self) -> BTreeMap<ComponentIndex, D> {
+        core::mem::take(&mut self.disks)
+    }
+
+    /// Goes on with other components. Component 0 and its map stay what they are.
+    pub(crate) fn replace(&mut self, volume: Volume, disks: BTreeMap<ComponentIndex, D>) {
+        (self.bounds, self.volume, self.disks) = (volume.bounds(), volume, disks);
+    }
+
+    /// The byte order of the map.
+    pub(crate) fn map_order(&self) -> ByteOrder {
+        self.map.as_ref().map_or(ByteOrder::Little, MapPages::order)
+    }
+
     /// The map, where component 0 is there.
     pub(crate) fn map_mut(&mut self) -> Option<&mut MapPages<D>> {
         self.map.as_mut()
