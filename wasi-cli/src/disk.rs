@@ -1,4 +1,5 @@
-//! Files of the host as disks of the engine: opened for reading, never for writing.
+//! Files of the host as disks of the engine. A [`Disk`] is opened for reading, never for writing; a verb that
+//! changes a set opens a [`WritableDisk`] beside it.
 
 #[cfg_attr(unix, path = "disk/unix.rs")]
 #[cfg_attr(windows, path = "disk/windows.rs")]
@@ -8,6 +9,8 @@ mod positional;
 #[cfg(all(target_os = "wasi", target_env = "p2"))]
 mod direct;
 
+mod writable;
+
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::path::Path;
@@ -15,12 +18,14 @@ use std::sync::Arc;
 
 use virstor::io::{IoError, ReadAt};
 
+pub(crate) use self::writable::WritableDisk;
 use crate::failure::host_reason;
 
 /// A file that is read as a disk. Clones share the handle.
 #[derive(Debug, Clone)]
 pub(crate) struct Disk {
     file: Arc<HostFile>,
+    path: Arc<Path>,
     size: u64,
 }
 
@@ -42,7 +47,12 @@ impl Disk {
         let file = File::open(path).map_err(reason)?;
         // The end is where seeking says it is: the metadata of a disk has no length.
         let size = (&file).seek(SeekFrom::End(0)).map_err(reason)?;
-        Ok(Self { file: Arc::new(HostFile::for_reading(file, path)), size })
+        Ok(Self { file: Arc::new(HostFile::for_reading(file, path)), path: path.into(), size })
+    }
+
+    /// Where the file was opened.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The file itself.
@@ -58,14 +68,16 @@ impl ReadAt for Disk {
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
-        self.file.read_exact_at(offset, buf).map_err(|error| {
-            let reason = match error.kind() {
-                io::ErrorKind::UnexpectedEof => "the file ends before; has it shrunk?".into(),
-                _ => host_reason(&error),
-            };
-            IoError::new(offset, buf.len(), reason)
-        })
+        self.file.read_exact_at(offset, buf).map_err(|error| read_error(&error, offset, buf.len()))
     }
+}
+
+fn read_error(error: &io::Error, offset: u64, len: usize) -> IoError {
+    let reason = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the file ends before; has it shrunk?".into(),
+        _ => host_reason(error),
+    };
+    IoError::new(offset, len, reason)
 }
 
 /// An open file that is read and written at given places, whatever its cursor.
