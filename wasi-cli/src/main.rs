@@ -10,6 +10,7 @@ mod output;
 mod progress;
 mod range;
 mod size;
+mod target;
 mod verb;
 
 use std::process::ExitCode;
@@ -57,6 +58,9 @@ fn run(args: &Args) -> Result<Status, Failure> {
         Verb::Check(check) => verb::check::run(check),
         Verb::Export(export) => verb::export::run(export),
         Verb::Compare(compare) => verb::compare::run(compare),
+        Verb::Collect(collect) => verb::collect::run(collect),
+        Verb::BackupMap(backup) => verb::backup_map::run(backup),
+        Verb::RestoreMap(restore) => verb::restore_map::run(restore),
         Verb::Undo(undo) => verb::undo::run(undo),
         Verb::Serve(serve) => verb::serve::run(serve),
         #[cfg(not(target_family = "wasm"))]

@@ -1,6 +1,8 @@
 //! The verbs, one module each.
 
+pub(crate) mod backup_map;
 pub(crate) mod check;
+pub(crate) mod collect;
 pub(crate) mod compare;
 pub(crate) mod dump;
 pub(crate) mod export;
@@ -8,6 +10,7 @@ pub(crate) mod export;
 pub(crate) mod generate;
 pub(crate) mod info;
 pub(crate) mod map;
+pub(crate) mod restore_map;
 pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod undo;

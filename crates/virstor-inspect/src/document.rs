@@ -4,6 +4,7 @@
 //! bytes unless a field says otherwise.
 
 pub mod check;
+pub mod collect;
 pub mod dump;
 pub mod export;
 pub mod info;
