@@ -94,6 +94,29 @@ pub(crate) enum Verb {
     /// Tie components to the names of their providers, or to none
     #[command(after_help = "Example: virstor set hardcode da0=disk0.img da1=disk1.img")]
     Set(SetArgs),
+    /// A specimen of the files, for bug reports and second opinions: records, maps and sizes, no data
+    #[command(after_help = "Example: virstor collect -o home.specimen disk*.img\n\
+        The specimen is a FILE like others to info, map and check, and stands for all the files it was made of.\n\
+        What the volume holds is not in it, but names of volumes, files and partitions are.\n\
+        Exit status: 0 done, 4 no volume was found, 8 not done, or a FILE cannot be read.")]
+    Collect(CollectArgs),
+    /// Records and map of a volume into a file: there is no second copy of the map anywhere
+    #[command(
+        name = "backup-map",
+        after_help = "Example: virstor backup-map -o home.backup disk*.img\n\
+        The backup is read back and compared. It is also a specimen: 'virstor info home.backup' works.\n\
+        Exit status: 0 done, 4 done but a part of the map cannot be read, or there is no map, 8 not done."
+    )]
+    BackupMap(BackupMapArgs),
+    /// Records and map of a volume back from a file
+    #[command(
+        name = "restore-map",
+        after_help = "Example: virstor restore-map home.backup disk*.img\n\
+        Without --apply it only says what would change. Files without a record are taken for what they were by their\n\
+        sizes and names.\n\
+        Exit status: 0 the set says what the backup says, 4 it does not yet, 8 it was refused or failed."
+    )]
+    RestoreMap(RestoreMapArgs),
     /// Put back every byte that a verb changed, from the undo log it wrote
     #[command(after_help = "Example: virstor undo virstor-undo-home-1.log disk*.img\n\
         Nothing is written unless every sector holds what the change found or left there.\n\
@@ -481,6 +504,57 @@ pub(crate) struct UndoArgs {
     /// Only say whether it could be done
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// Arguments of `collect`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CollectArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    /// Where to; '-' is stdout
+    #[arg(short = 'o', long = "output", value_name = "OUT")]
+    pub(crate) out: PathBuf,
+    /// Replace OUT if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Arguments of `backup-map`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BackupMapArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    /// Where to
+    #[arg(short = 'o', long = "output", value_name = "OUT")]
+    pub(crate) out: PathBuf,
+    /// Replace OUT if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Arguments of `restore-map`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RestoreMapArgs {
+    /// What 'backup-map' made
+    #[arg(value_name = "BACKUP")]
+    pub(crate) backup: PathBuf,
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    /// Do it
+    #[arg(long)]
+    pub(crate) apply: bool,
+    /// Also give up what was written since to chunks that the backup does not know
+    #[arg(long)]
+    pub(crate) lossy: bool,
+    /// Where the undo log goes [default: virstor-undo-NAME-N.log in the current folder]
+    #[arg(long, value_name = "LOG")]
+    pub(crate) undo_log: Option<PathBuf>,
 }
 
 /// Arguments of `serve`.

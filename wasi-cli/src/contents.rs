@@ -1,7 +1,7 @@
 //! What a file carries that somebody may want to keep.
 
 use virstor::io::IoError;
-use virstor_inspect::signature;
+use virstor_partitions::signature::signature;
 
 use crate::disk::Disk;
 
@@ -12,22 +12,18 @@ use crate::disk::Disk;
 ///
 /// When it cannot be read.
 pub(crate) fn recognise(disk: &Disk) -> Result<Option<String>, IoError> {
-    if let Some(signature) = signature::recognise(disk)? {
-        return Ok(Some(match signature.as_str() {
-            "GEOM::VIRSTOR" => volume_of(disk),
-            _ => signature,
-        }));
+    if let Ok(Some(tasted)) = virstor::taste::taste(disk, None) {
+        let record = tasted.record;
+        return Ok(Some(format!(
+            "component {} of volume {} (id {})",
+            record.no,
+            record.name(),
+            record.md_id
+        )));
+    }
+    if let Some(name) = signature(disk)? {
+        return Ok(Some(name.into()));
     }
     let partitions = virstor_partitions::find(&disk, None)?;
     Ok(partitions.first().map(|partition| format!("a partition table ({})", partition.scheme())))
-}
-
-fn volume_of(disk: &Disk) -> String {
-    match virstor::taste::taste(disk, None) {
-        Ok(Some(tasted)) => {
-            let record = tasted.record;
-            format!("component {} of volume {} (id {})", record.no, record.name(), record.md_id)
-        }
-        _ => "a component of a volume".into(),
-    }
 }

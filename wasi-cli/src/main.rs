@@ -7,6 +7,7 @@ mod disk;
 mod failure;
 mod heap;
 mod identity;
+mod new_file;
 mod output;
 mod progress;
 mod range;
@@ -68,6 +69,9 @@ fn run(args: &Args) -> Result<Status, Failure> {
         Verb::Import(import) => verb::import::run(import),
         Verb::Rename(rename) => verb::rename::run(rename),
         Verb::Set(set) => verb::set::run(set),
+        Verb::Collect(collect) => verb::collect::run(collect),
+        Verb::BackupMap(backup) => verb::backup_map::run(backup),
+        Verb::RestoreMap(restore) => verb::restore_map::run(restore),
         Verb::Undo(undo) => verb::undo::run(undo),
         Verb::Serve(serve) => verb::serve::run(serve),
         #[cfg(not(target_family = "wasm"))]

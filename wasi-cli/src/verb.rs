@@ -1,8 +1,10 @@
 //! The verbs, one module each.
 
 pub(crate) mod add;
+pub(crate) mod backup_map;
 pub(crate) mod check;
 pub(crate) mod clear;
+pub(crate) mod collect;
 pub(crate) mod compact;
 pub(crate) mod compare;
 pub(crate) mod dump;
@@ -16,6 +18,7 @@ pub(crate) mod label;
 pub(crate) mod map;
 pub(crate) mod remove;
 pub(crate) mod rename;
+pub(crate) mod restore_map;
 pub(crate) mod serve;
 pub(crate) mod set;
 pub(crate) mod status;

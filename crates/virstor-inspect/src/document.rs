@@ -5,6 +5,7 @@
 
 pub mod change;
 pub mod check;
+pub mod collect;
 pub mod dump;
 pub mod export;
 pub mod info;

@@ -21,6 +21,7 @@ const QCOW2_MAGIC: [u8; 4] = *b"QFI\xfb";
 pub(crate) fn run(args: &CompareArgs) -> Result<Status, Failure> {
     let heap = heap::open(&args.input, args.output, Tunables::default())?;
     let number = heap::choose_one(&heap, &args.input, args.output)?;
+    heap::refuse_specimen(&heap, number, "compare")?;
     // One reader plans, the other reads: the plan may be longer than memory.
     let mut planner = heap.reader(number, verb::MAP_MEMORY);
     let reader = heap.reader(number, 0);

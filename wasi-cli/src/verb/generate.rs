@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use clap::CommandFactory;
-use virstor_inspect::document::{change, check, dump, export, info, map, serve, status, undo};
+use virstor_inspect::document::{change, check, collect, dump, export, info, map, serve, status, undo};
 
 use crate::args::{Args, Generate, GenerateArgs};
 use crate::failure::{Failure, Status, host_reason};
@@ -45,6 +45,9 @@ fn schemas(folder: &Path) -> Result<(), Failure> {
         ("import", schemars::schema_for!(change::Imported)),
         ("rename", schemars::schema_for!(change::Renamed)),
         ("set", schemars::schema_for!(change::Renamed)),
+        ("collect", schemars::schema_for!(collect::Collect)),
+        ("backup-map", schemars::schema_for!(collect::Collect)),
+        ("restore-map", schemars::schema_for!(collect::RestoreMap)),
         ("undo", schemars::schema_for!(undo::Undo)),
         ("map", schemars::schema_for!(Vec<map::Extent>)),
         ("map-totals", schemars::schema_for!(map::Totals)),

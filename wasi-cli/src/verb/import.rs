@@ -214,7 +214,8 @@ fn read(image: &Disk, offset: u64, buffer: &mut [u8], args: &ImportArgs) -> Resu
 fn stored_from(image: &Disk, offset: u64) -> u64 {
     use rustix::fs::{SeekFrom, seek};
     use rustix::io::Errno;
-    match seek(image.file().as_std(), SeekFrom::Data(offset)) {
+    let Some(file) = image.file() else { return offset };
+    match seek(file.as_std(), SeekFrom::Data(offset)) {
         Ok(stored) => stored,
         Err(Errno::NXIO) => u64::MAX,
         Err(_) => offset,

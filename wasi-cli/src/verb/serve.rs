@@ -44,6 +44,7 @@ use crate::{heap, output};
 pub(crate) fn run(args: &ServeArgs) -> Result<Status, Failure> {
     let heap = heap::open(&args.input, args.output, Tunables::default())?;
     let volume = heap::choose_one(&heap, &args.input, args.output)?;
+    heap::refuse_specimen(&heap, volume, "serve")?;
     let exports = exports::of(&heap, volume, args.missing == Missing::Zero);
     let journal = Journal::new(args.log.is_some(), args.stats.is_some(), args.output.quiet);
     let service = Service::new(exports, journal)
