@@ -330,7 +330,7 @@ impl<D: WriteAt> VolumeWriter<D> {
             }
         }
         self.allocate(&plan.allocations)?;
-        if self.waiting.len() >= MOST_WAITING || self.runs > MOST_RUNS { self.flush() } else { Ok(()) }
+        self.flush_if_many_wait()
     }
 
     /// Makes the bytes of `range` zero. Holes stay holes, and what has a place keeps it: a chunk that lost its
@@ -355,6 +355,64 @@ impl<D: WriteAt> VolumeWriter<D> {
             }
             start = segment.end();
         }
+    }
+
+    /// Makes the bytes of `range` zero, and gives those a place that have none: writing there later takes no
+    /// more room.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::OutOfSpace`] when there is no room for all of it: nothing is written. [`WriteError::Io`]
+    /// when a disk fails; some of the range may be zero or have a place then.
+    ///
+    /// # Panics
+    ///
+    /// When the range is not within the volume.
+    pub fn provide_zeros(&mut self, range: Range<u64>) -> Result<(), WriteError> {
+        let (needed, free) = (self.chunks_missing(range.clone()), self.allocator.free());
+        if needed > free {
+            return Err(WriteError::OutOfSpace { needed, free });
+        }
+        let chunk_size = self.volume().chunk_size;
+        let Range { mut start, end } = range;
+        while start < end {
+            let (at, inside) = chunk_size.split(start);
+            let piece_end = end.min(start.saturating_add(chunk_size.bytes() - inside));
+            let Some(segment) = self.reader.segments(start..piece_end).next() else { return Ok(()) };
+            start = segment.end();
+            match segment.place {
+                SegmentPlace::Data { component, offset } => self.put_zeros(component, offset, segment.len)?,
+                SegmentPlace::Lost(why) => return Err(self.lost(segment.start, why).into()),
+                SegmentPlace::Hole => {
+                    let place = self.allocator.upcoming().next();
+                    let Some((component, chunk)) = place else {
+                        return Err(WriteError::OutOfSpace { needed, free });
+                    };
+                    self.put_zeros(component, chunk_size.offset_of(chunk), chunk_size.bytes())?;
+                    self.allocate(&[Allocation { at, component, chunk }])?;
+                    self.flush_if_many_wait()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many chunks of `range` have no place.
+    fn chunks_missing(&mut self, range: Range<u64>) -> u64 {
+        let chunk_size = self.volume().chunk_size;
+        let holes = self.reader.segments(range).filter(|segment| segment.place == SegmentPlace::Hole);
+        holes.map(|hole| chunk_size.split(hole.end() - 1).0.0 - chunk_size.split(hole.start).0.0 + 1).sum()
+    }
+
+    /// Notes that `component` was written to, by somebody who carried out a [plan](Self::plan) without allocations
+    /// through another handle of its disk: that needs no writer, so others need not wait for it. To be called
+    /// when it is done, and before it is said to be: the next flush covers it.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such component.
+    pub fn wrote(&mut self, component: ComponentIndex) {
+        self.touch(component);
     }
 
     /// Makes everything written durable.
@@ -389,6 +447,10 @@ impl<D: WriteAt> VolumeWriter<D> {
         self.flush_disks()?;
         self.changed = false;
         Ok(())
+    }
+
+    fn flush_if_many_wait(&mut self) -> Result<(), WriteError> {
+        if self.waiting.len() >= MOST_WAITING || self.runs > MOST_RUNS { self.flush() } else { Ok(()) }
     }
 
     /// The error for bytes that the map has no place for: that of the disk when the map could not be read.
