@@ -13,8 +13,8 @@ use crate::{size, verb};
 /// Look into, check, recover, create and serve FreeBSD GEOM virstor volumes.
 ///
 /// FILEs are images or disks, in any order; they may belong to several volumes and may include strangers.
-/// Components are found in GPT, MBR and BSD partitions and in images that have grown. Nothing is ever written
-/// to a FILE by the verbs listed here.
+/// Components are found in GPT, MBR and BSD partitions and in images that have grown. Nothing is written to
+/// a FILE by the verbs listed here, but by 'serve' where it is told to.
 #[derive(Debug, Parser)]
 #[command(name = "virstor", version, max_term_width = 100, disable_help_subcommand = false)]
 #[command(after_help = "Exit status: 0 fine, 4 damage found, 8 the operation failed, 16 wrong usage.\n\
@@ -59,7 +59,7 @@ pub(crate) enum Verb {
     #[command(after_help = "Example: virstor compare disk*.img --with home.raw\n\
         Exit status: 0 they are the same, 4 they differ, 8 they could not be compared.")]
     Compare(CompareArgs),
-    /// Serve the volume over NBD, read-only
+    /// Serve the volume over NBD, read-only unless told otherwise
     #[command(after_help = "Example: virstor serve disk*.img, then qemu-img info nbd://127.0.0.1\n\
         Exports are the volume, its components (component/0) and the partitions inside it (p1, s1a).\n\
         Metadata contexts: base:allocation; virstor:component (0 none, 1 + N component N, 0xffffffff unknown);\n\
@@ -258,6 +258,9 @@ pub(crate) struct ServeArgs {
     #[arg(long, conflicts_with_all = ["listen", "json"])]
     #[cfg_attr(unix, arg(conflicts_with = "unix"))]
     pub(crate) stdio: bool,
+    /// Let clients write to the volume and its partitions; it has to be sound
+    #[arg(long)]
+    pub(crate) write: bool,
     /// What to do about lost ranges
     #[arg(long, value_enum, default_value = "error")]
     pub(crate) missing: Missing,

@@ -1,4 +1,5 @@
-//! Files of the host as disks of the engine: opened for reading, never for writing.
+//! Files of the host as disks of the engine: [`Disk`] can only be read, [`writable::WritableDisk`] is for the few
+//! verbs that write.
 
 #[cfg_attr(unix, path = "disk/unix.rs")]
 #[cfg_attr(windows, path = "disk/windows.rs")]
@@ -7,6 +8,8 @@ mod positional;
 
 #[cfg(all(target_os = "wasi", target_env = "p2"))]
 mod direct;
+
+pub(crate) mod writable;
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -21,6 +24,7 @@ use crate::failure::host_reason;
 #[derive(Debug, Clone)]
 pub(crate) struct Disk {
     file: Arc<HostFile>,
+    path: Arc<Path>,
     size: u64,
 }
 
@@ -42,7 +46,12 @@ impl Disk {
         let file = File::open(path).map_err(reason)?;
         // The end is where seeking says it is: the metadata of a disk has no length.
         let size = (&file).seek(SeekFrom::End(0)).map_err(reason)?;
-        Ok(Self { file: Arc::new(HostFile::for_reading(file, path)), size })
+        Ok(Self { file: Arc::new(HostFile::for_reading(file, path)), path: path.into(), size })
+    }
+
+    /// Where it was opened.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The file itself.
@@ -58,14 +67,16 @@ impl ReadAt for Disk {
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
-        self.file.read_exact_at(offset, buf).map_err(|error| {
-            let reason = match error.kind() {
-                io::ErrorKind::UnexpectedEof => "the file ends before; has it shrunk?".into(),
-                _ => host_reason(&error),
-            };
-            IoError::new(offset, buf.len(), reason)
-        })
+        self.file.read_exact_at(offset, buf).map_err(|error| read_error(offset, buf.len(), &error))
     }
+}
+
+fn read_error(offset: u64, len: usize, error: &io::Error) -> IoError {
+    let reason = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the file ends before; has it shrunk?".into(),
+        _ => host_reason(error),
+    };
+    IoError::new(offset, len, reason)
 }
 
 /// An open file that is read and written at given places, whatever its cursor.

@@ -323,6 +323,20 @@ impl<D: WriteAt> VolumeWriter<D> {
     /// When the range is not within the volume.
     pub fn write(&mut self, offset: u64, data: &[u8]) -> Result<(), WriteError> {
         let plan = self.plan(offset, data)?;
+        self.perform(&plan, data)
+    }
+
+    /// Carries out a plan, which [`plan`](Self::plan) made for `data` after the last change: as
+    /// [`write`](Self::write).
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::Io`], as there.
+    ///
+    /// # Panics
+    ///
+    /// When the plan was made for something else.
+    pub fn perform(&mut self, plan: &WritePlan, data: &[u8]) -> Result<(), WriteError> {
         for step in &plan.steps {
             match &step.what {
                 StepBytes::Data(range) => self.put(step.component, step.offset, &data[range.clone()])?,
@@ -406,13 +420,21 @@ impl<D: WriteAt> VolumeWriter<D> {
 
     /// Notes that `component` was written to, by somebody who carried out a [plan](Self::plan) without allocations
     /// through another handle of its disk: that needs no writer, so others need not wait for it. To be called
-    /// when it is done, and before it is said to be: the next flush covers it.
+    /// when it is done, and before it is said to be: the next flush covers it. A write that failed need not be
+    /// told of, for nobody relies on it.
     ///
     /// # Panics
     ///
     /// When there is no such component.
     pub fn wrote(&mut self, component: ComponentIndex) {
-        self.touch(component);
+        self.unflushed[component.as_usize()] = true;
+        self.changed = true;
+    }
+
+    /// The components that were written to since their last flush: whoever does not want others to wait for
+    /// them flushes these disks before calling [`flush`](Self::flush), which then finds little to do.
+    pub fn unflushed(&self) -> impl Iterator<Item = ComponentIndex> + '_ {
+        self.indexes().filter(|index| self.unflushed[index.as_usize()])
     }
 
     /// Makes everything written durable.
@@ -441,10 +463,12 @@ impl<D: WriteAt> VolumeWriter<D> {
         if !self.changed {
             return Ok(());
         }
+        let mut outcome = Ok(());
         for index in self.indexes() {
-            self.put_record(index, self.record(index, self.entered))?;
+            // One that fails is no reason to leave the others as they are.
+            outcome = outcome.and(self.put_record(index, self.record(index, self.entered)));
         }
-        self.flush_disks()?;
+        outcome.and(self.flush_disks())?;
         self.changed = false;
         Ok(())
     }
@@ -615,28 +639,30 @@ impl<D: WriteAt> VolumeWriter<D> {
     }
 
     fn put(&mut self, component: ComponentIndex, offset: u64, bytes: &[u8]) -> Result<(), WriteError> {
-        on(component, self.touch(component).write_at(offset, bytes))
+        self.changed = true;
+        on(component, self.disk(component).write_at(offset, bytes))?;
+        self.wrote(component);
+        Ok(())
     }
 
     fn put_zeros(&mut self, component: ComponentIndex, offset: u64, len: u64) -> Result<(), WriteError> {
-        on(component, self.touch(component).write_zeros(offset, len))
-    }
-
-    /// A disk that is about to be written to. It counts as written to even if that fails.
-    fn touch(&mut self, component: ComponentIndex) -> &D {
-        self.unflushed[component.as_usize()] = true;
         self.changed = true;
-        self.disk(component)
+        on(component, self.disk(component).write_zeros(offset, len))?;
+        self.wrote(component);
+        Ok(())
     }
 
+    /// Flushes what was written to. A disk that fails does not keep the others from it.
     fn flush_disks(&mut self) -> Result<(), WriteError> {
+        let mut outcome = Ok(());
         for index in self.indexes() {
             if self.unflushed[index.as_usize()] {
-                on(index, self.disk(index).flush())?;
-                self.unflushed[index.as_usize()] = false;
+                let flushed = on(index, self.disk(index).flush());
+                self.unflushed[index.as_usize()] = flushed.is_err();
+                outcome = outcome.and(flushed);
             }
         }
-        Ok(())
+        outcome
     }
 
     fn disk(&self, component: ComponentIndex) -> &D {
