@@ -196,7 +196,7 @@ pub(crate) fn locked() -> Outcome {
     let second =
         Runtime::Native.run(place.path(), &place.arguments(&["serve", "--write", "--listen", "127.0.0.1:0"]));
     same("status", second.status, Some(8))?;
-    same("reason", second.stderr.contains("another program has it open for writing"), true)?;
+    same("reason", second.stderr.contains("is locked by another program"), true)?;
     let reader = Server::start(Runtime::Native, &place, &[])?;
     reader.end()?;
     server.end()?;
@@ -332,6 +332,6 @@ pub(crate) fn read_only_file() -> Outcome {
     let run =
         Runtime::Native.run(place.path(), &place.arguments(&["serve", "--write", "--listen", "127.0.0.1:0"]));
     same("status", run.status, Some(8))?;
-    let expected = format!("virstor: {}: cannot write to it: permission denied\n", place.files[1]);
+    let expected = format!("virstor: {}: permission denied\n", place.files[1]);
     same("complaint", run.stderr, expected)
 }

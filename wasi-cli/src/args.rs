@@ -59,6 +59,11 @@ pub(crate) enum Verb {
     #[command(after_help = "Example: virstor compare disk*.img --with home.raw\n\
         Exit status: 0 they are the same, 4 they differ, 8 they could not be compared.")]
     Compare(CompareArgs),
+    /// Put back every byte that a verb changed, from the undo log it wrote
+    #[command(after_help = "Example: virstor undo virstor-undo-home-1.log disk*.img\n\
+        Nothing is written unless every sector holds what the change found or left there.\n\
+        Exit status: 0 everything is as it was, 8 it was refused or failed.")]
+    Undo(UndoArgs),
     /// Serve the volume over NBD, read-only unless told otherwise
     #[command(after_help = "Example: virstor serve disk*.img, then qemu-img info nbd://127.0.0.1\n\
         Exports are the volume, its components (component/0) and the partitions inside it (p1, s1a).\n\
@@ -238,6 +243,22 @@ pub(crate) struct CompareArgs {
     /// Only this part of the volume: START-END, START+LENGTH or START-
     #[arg(long, value_name = "RANGE", value_parser = range::parse)]
     pub(crate) range: Option<RangeSpec>,
+}
+
+/// Arguments of `undo`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct UndoArgs {
+    /// The undo log
+    #[arg(value_name = "LOG")]
+    pub(crate) log: PathBuf,
+    /// The images or disks that were changed, in any order
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    /// Only say whether it could be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// Arguments of `serve`.

@@ -1,5 +1,5 @@
-//! Files of the host as disks of the engine: [`Disk`] can only be read, [`writable::WritableDisk`] is for the few
-//! verbs that write.
+//! Files of the host as disks of the engine. A [`Disk`] is opened for reading, never for writing; a verb that
+//! changes a set opens a [`WritableDisk`] beside it.
 
 #[cfg_attr(unix, path = "disk/unix.rs")]
 #[cfg_attr(windows, path = "disk/windows.rs")]
@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use virstor::io::{IoError, ReadAt};
 
+pub(crate) use self::writable::WritableDisk;
 use crate::failure::host_reason;
 
 /// A file that is read as a disk. Clones share the handle.
@@ -49,7 +50,7 @@ impl Disk {
         Ok(Self { file: Arc::new(HostFile::for_reading(file, path)), path: path.into(), size })
     }
 
-    /// Where it was opened.
+    /// Where the file was opened.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -67,11 +68,11 @@ impl ReadAt for Disk {
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
-        self.file.read_exact_at(offset, buf).map_err(|error| read_error(offset, buf.len(), &error))
+        self.file.read_exact_at(offset, buf).map_err(|error| read_error(&error, offset, buf.len()))
     }
 }
 
-fn read_error(offset: u64, len: usize, error: &io::Error) -> IoError {
+fn read_error(error: &io::Error, offset: u64, len: usize) -> IoError {
     let reason = match error.kind() {
         io::ErrorKind::UnexpectedEof => "the file ends before; has it shrunk?".into(),
         _ => host_reason(error),

@@ -212,8 +212,8 @@ fn preferred(input: &Input, files: &[(FileSpec<'_>, Identity)]) -> Result<Vec<us
 
 /// A FILE argument: `[NAME=]FILE[@SECTORSIZE]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FileSpec<'a> {
-    path: &'a Path,
+pub(crate) struct FileSpec<'a> {
+    pub(crate) path: &'a Path,
     name: Option<&'a str>,
     sector_size: Option<u32>,
 }
@@ -221,7 +221,7 @@ struct FileSpec<'a> {
 impl<'a> FileSpec<'a> {
     /// Takes the text apart; a file that exists under the whole text is taken as it stands, and so is a name
     /// that is no text.
-    fn parse(argument: &'a OsStr) -> Result<Self, Failure> {
+    pub(crate) fn parse(argument: &'a OsStr) -> Result<Self, Failure> {
         let whole = Self { path: Path::new(argument), name: None, sector_size: None };
         let Some(text) = argument.to_str().filter(|_| !whole.path.exists()) else { return Ok(whole) };
         let (mut path, mut spec) = (text, whole);

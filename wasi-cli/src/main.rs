@@ -1,6 +1,7 @@
 //! The `virstor` program: the engine on files, natively and as a WASI program.
 
 mod args;
+mod change;
 mod disk;
 mod failure;
 mod heap;
@@ -56,6 +57,7 @@ fn run(args: &Args) -> Result<Status, Failure> {
         Verb::Check(check) => verb::check::run(check),
         Verb::Export(export) => verb::export::run(export),
         Verb::Compare(compare) => verb::compare::run(compare),
+        Verb::Undo(undo) => verb::undo::run(undo),
         Verb::Serve(serve) => verb::serve::run(serve),
         #[cfg(not(target_family = "wasm"))]
         Verb::Generate(generate) => verb::generate::run(generate),

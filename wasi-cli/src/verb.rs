@@ -10,6 +10,7 @@ pub(crate) mod info;
 pub(crate) mod map;
 pub(crate) mod serve;
 pub(crate) mod status;
+pub(crate) mod undo;
 
 /// How much of a map is kept in memory while a volume is read, in bytes: all of it for volumes of up to 4 TiB in
 /// chunks of 4 MiB. These verbs go through a map from front to back, where more would bring nothing.

@@ -10,6 +10,7 @@ pub mod info;
 pub mod map;
 pub mod serve;
 pub mod status;
+pub mod undo;
 
 /// Derives what every part of a document needs.
 macro_rules! document {

@@ -6,6 +6,7 @@ extern crate alloc;
 
 pub mod assemble;
 pub mod check;
+pub mod edit;
 pub mod format;
 pub mod geometry;
 pub mod io;
@@ -15,5 +16,7 @@ pub mod locate;
 pub mod map;
 pub mod patch;
 pub mod plan;
+pub mod specimen;
 pub mod taste;
+pub mod undo;
 pub mod write;

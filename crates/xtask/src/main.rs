@@ -2,6 +2,7 @@
 
 mod bench;
 mod build;
+mod package;
 mod process;
 mod progress;
 mod runtime;
@@ -23,7 +24,11 @@ const USAGE: &str = "usage: cargo xtask VERB
   test              run every check and test, after fetching what they need
   bench [--rounds N] [--dir DIR] [--out FILE]
                     measure the programs beside their peers
+  bench --instructions
+                    count what the engine's hot paths take
   build             leave dist/virstor.wasm, dist/virstor-wasip1.wasm and target/release/virstor
+  package           build, and leave in dist/ what a release consists of
+  reproduce         build the wasm programs twice and compare
   virstor ARGS...   run the wasm program on the current folder";
 
 fn main() -> ExitCode {
@@ -43,6 +48,8 @@ fn perform(verb: &str, args: &[OsString]) -> Result<ExitCode> {
         ("bench", options) => bench::bench(options)?,
         (bench::RELAY, words) => bench::relay(words)?,
         ("build", []) => build::build_all()?,
+        ("package", []) => package::package()?,
+        ("reproduce", []) => build::reproduce()?,
         ("test", []) => test::test_all()?,
         ("start", []) => start::start()?,
         // Asks for what `start` does anyway while it leaves nothing running.

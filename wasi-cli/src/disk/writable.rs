@@ -1,12 +1,13 @@
-//! Files of the host as disks that are written to, by one program at a time.
+//! A file that is also written to: opened only when the plan stands and the user asked for it.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
+use std::fs::{OpenOptions, TryLockError};
+use std::io::{self, Seek, SeekFrom};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use virstor::io::{IoError, ReadAt, WriteAt};
 
-use super::{Disk, HostFile, read_error};
+use super::{HostFile, read_error};
 use crate::failure::host_reason;
 
 /// A disk that can be told that some of its bytes are of no use any more.
@@ -22,7 +23,8 @@ pub(crate) trait Medium: WriteAt + Send + Sync {
     }
 }
 
-/// A file that is read and written as a disk. Clones share the handle.
+/// A file that is read and written as a disk, by this program alone as far as the host can see to that. Clones share
+/// the handle.
 #[derive(Debug, Clone)]
 pub(crate) struct WritableDisk(Arc<Opened>);
 
@@ -42,24 +44,29 @@ struct Opened {
 const SHORT: u64 = 32 << 10;
 
 impl WritableDisk {
-    /// Opens the file of `disk` again, for writing. As long as it is open, nobody else can open it so, where the
-    /// host has locks.
+    /// Opens the existing file at `path` for writing, and locks it against other programs that ask.
     ///
     /// # Errors
     ///
-    /// A reason for people: it may not be written, somebody else writes to it, it is not what it was.
-    pub(crate) fn open(disk: &Disk) -> Result<Self, String> {
-        let reason = |error: io::Error| host_reason(&error);
-        let file = OpenOptions::new().read(true).write(true).open(disk.path()).map_err(reason)?;
-        lock(&file)?;
-        let metadata = file.metadata().map_err(reason)?;
-        let is_file = metadata.is_file();
-        if is_file && metadata.len() != disk.size() {
-            let (size, before) = (metadata.len(), disk.size());
-            return Err(format!("it has {size} bytes now, and had {before} when it was looked at"));
+    /// A reason for people: it may not be written, is locked, or (a disk on Linux) is mounted.
+    pub(crate) fn open(path: &Path) -> Result<Self, String> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        #[cfg(target_os = "linux")]
+        if is_block_device(path) {
+            use std::os::unix::fs::OpenOptionsExt;
+            // For a block device this means: not while it is mounted or part of something else.
+            options.custom_flags(rustix::fs::OFlags::EXCL.bits().cast_signed());
         }
-        let file = HostFile::for_writing(file, disk.path());
-        Ok(Self(Arc::new(Opened { file, size: disk.size(), is_file, lost: Mutex::default() })))
+        let mut file = options.open(path).map_err(|error| host_reason(&error))?;
+        // Where there are no locks (WASI, some network file systems) the user was told to see to it.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err("is locked by another program".into());
+        }
+        let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
+        let size = file.seek(SeekFrom::End(0)).map_err(|error| host_reason(&error))?;
+        let file = HostFile::for_writing(file, path);
+        Ok(Self(Arc::new(Opened { file, size, is_file, lost: Mutex::default() })))
     }
 
     /// Checks that there still is what was opened: a write would make a file that shrank long again, with zeros
@@ -102,7 +109,7 @@ impl ReadAt for WritableDisk {
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
-        self.0.file.read_exact_at(offset, buf).map_err(|error| read_error(offset, buf.len(), &error))
+        self.0.file.read_exact_at(offset, buf).map_err(|error| read_error(&error, offset, buf.len()))
     }
 }
 
@@ -153,13 +160,8 @@ impl Medium for WritableDisk {
     }
 }
 
-/// Keeps others from writing.
-fn lock(file: &File) -> Result<(), String> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err("another program has it open for writing".into()),
-        // WASI has no locks, nor have some file systems.
-        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
-        Err(TryLockError::Error(error)) => Err(format!("cannot lock it: {}", host_reason(&error))),
-    }
+#[cfg(target_os = "linux")]
+fn is_block_device(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_block_device())
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use clap::CommandFactory;
-use virstor_inspect::document::{check, dump, export, info, map, serve, status};
+use virstor_inspect::document::{check, dump, export, info, map, serve, status, undo};
 
 use crate::args::{Args, Generate, GenerateArgs};
 use crate::failure::{Failure, Status, host_reason};
@@ -36,6 +36,7 @@ fn schemas(folder: &Path) -> Result<(), Failure> {
         ("info", schemars::schema_for!(info::Info)),
         ("dump", schemars::schema_for!(Vec<dump::Dump>)),
         ("status", schemars::schema_for!(status::Status)),
+        ("undo", schemars::schema_for!(undo::Undo)),
         ("map", schemars::schema_for!(Vec<map::Extent>)),
         ("map-totals", schemars::schema_for!(map::Totals)),
         ("map-reverse", schemars::schema_for!(Vec<map::Owner>)),

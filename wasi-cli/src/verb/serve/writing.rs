@@ -12,7 +12,8 @@ use virstor_inspect::Heap;
 use virstor_inspect::document::check::{Check, FindingInfo};
 
 use crate::disk::Disk;
-use crate::disk::writable::{Medium, WritableDisk};
+use crate::disk::WritableDisk;
+use crate::disk::writable::Medium;
 use crate::failure::Failure;
 use crate::verb;
 
@@ -41,12 +42,16 @@ pub(crate) fn open(heap: &Heap<Disk>, number: usize) -> Result<Writable, Failure
     for (index, component) in &volume.components {
         let (file, located) = &heap.located()[component.candidate];
         let input = &heap.files()[*file];
-        let failed = |reason| Failure::Operation(format!("{}: cannot write to it: {reason}", input.label));
+        let failed = |reason| Failure::Operation(format!("{}: {reason}", input.label));
         let medium = match files.get(file) {
             Some(medium) => Arc::clone(medium),
             None => {
                 let disk = input.disk.as_ref().map_err(|reason| failed(reason.clone()))?;
-                let medium: Arc<dyn Medium> = Arc::new(WritableDisk::open(disk).map_err(failed)?);
+                let medium: Arc<dyn Medium> = Arc::new(WritableDisk::open(disk.path()).map_err(failed)?);
+                if medium.size() != disk.size() {
+                    let (size, before) = (medium.size(), disk.size());
+                    return Err(failed(format!("it has {size} bytes now, and had {before} a moment ago")));
+                }
                 files.insert(*file, Arc::clone(&medium));
                 medium
             }
@@ -54,7 +59,7 @@ pub(crate) fn open(heap: &Heap<Disk>, number: usize) -> Result<Writable, Failure
         let disk =
             Window::new(medium, located.start, located.len).ok_or_else(|| failed("it shrank".into()))?;
         if !has_record(&disk, component) {
-            let reason = "it is not what it was a moment ago; does another program write to it?";
+            let reason = "its record is not what it was a moment ago; does another program write to it?";
             return Err(failed(reason.into()));
         }
         disks.insert(*index, disk);
