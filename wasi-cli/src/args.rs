@@ -122,7 +122,7 @@ pub(crate) enum Verb {
         Nothing is written unless every sector holds what the change found or left there.\n\
         Exit status: 0 everything is as it was, 8 it was refused or failed.")]
     Undo(UndoArgs),
-    /// Serve the volume over NBD, read-only
+    /// Serve the volume over NBD, read-only unless told otherwise
     #[command(after_help = "Example: virstor serve disk*.img, then qemu-img info nbd://127.0.0.1\n\
         Exports are the volume, its components (component/0) and the partitions inside it (p1, s1a).\n\
         Metadata contexts: base:allocation; virstor:component (0 none, 1 + N component N, 0xffffffff unknown);\n\
@@ -575,6 +575,9 @@ pub(crate) struct ServeArgs {
     #[arg(long, conflicts_with_all = ["listen", "json"])]
     #[cfg_attr(unix, arg(conflicts_with = "unix"))]
     pub(crate) stdio: bool,
+    /// Let clients write to the volume and its partitions; it has to be sound
+    #[arg(long)]
+    pub(crate) write: bool,
     /// What to do about lost ranges
     #[arg(long, value_enum, default_value = "error")]
     pub(crate) missing: Missing,
