@@ -14,7 +14,7 @@ use virstor::overlay::{Overlay, OverlayDisk};
 use virstor::patch::Patch;
 use virstor::repair::{Options, RepairError, Scene, Seat, Step, Who, next};
 
-use crate::heap::{ComponentDisk, Heap, InputFile, Progress, window};
+use crate::heap::{ComponentDisk, Heap, InputFile, Progress, Unclaimed};
 
 /// What is to be done, and what comes of it.
 #[derive(Debug)]
@@ -218,7 +218,8 @@ impl<D: ReadAt + Clone> Planner<D> {
         let volume = &heap.volumes()[number];
         let placed = seats(heap, volume);
         let disks = heap.disks(volume);
-        let unclaimed: Vec<ComponentDisk<X>> = heap.unclaimed_disks();
+        let unclaimed: Vec<ComponentDisk<X>> =
+            heap.unclaimed().iter().map(|one| heap.unclaimed_disk(one)).collect();
         let subject = Subject {
             assembly: heap.assembly(),
             volume: number,
@@ -317,7 +318,7 @@ fn seats<X: ReadAt + Clone>(heap: &Heap<X>, volume: &Volume) -> Vec<Placed<X>> {
             Place::Cut => return None,
             _ => located.len,
         };
-        let disk = window(*file, input, located.start, len)?;
+        let disk = heap.part(*file, located.start, len)?;
         Some(Placed {
             file: *file,
             start: located.start,
@@ -325,12 +326,11 @@ fn seats<X: ReadAt + Clone>(heap: &Heap<X>, volume: &Volume) -> Vec<Placed<X>> {
         })
     };
     let sector = u64::from(volume.sector_size);
-    let unclaimed = |(number, (file, disk)): (usize, (usize, &X))| {
-        let whole = disk.size().is_multiple_of(sector);
-        let disk = window(file, &heap.files()[file], 0, disk.size()).filter(|_| whole)?;
-        Some(Placed { file, start: 0, seat: Seat { who: Who::Unclaimed(number), disk } })
+    let unclaimed = |(number, one): (usize, &Unclaimed)| {
+        let disk = heap.part(one.file, one.start, one.len).filter(|_| one.len.is_multiple_of(sector))?;
+        Some(Placed { file: one.file, start: one.start, seat: Seat { who: Who::Unclaimed(number), disk } })
     };
-    let unclaimed = heap.unclaimed().enumerate().filter_map(unclaimed);
+    let unclaimed = heap.unclaimed().iter().enumerate().filter_map(unclaimed);
     candidates.filter_map(member).chain(unclaimed).take(MOST_SEATS).collect()
 }
 

@@ -5,6 +5,7 @@
 extern crate alloc;
 
 pub mod assemble;
+pub mod change;
 pub mod check;
 pub mod edit;
 pub mod format;
@@ -18,6 +19,7 @@ pub mod overlay;
 pub mod patch;
 pub mod plan;
 pub mod repair;
+pub mod specimen;
 pub mod taste;
 pub mod undo;
 pub mod write;

@@ -2,10 +2,12 @@
 
 mod bench;
 mod build;
+mod package;
 mod process;
 mod progress;
 mod runtime;
 mod sample;
+mod soak;
 mod start;
 mod test;
 mod toolchain;
@@ -23,7 +25,13 @@ const USAGE: &str = "usage: cargo xtask VERB
   test              run every check and test, after fetching what they need
   bench [--rounds N] [--dir DIR] [--out FILE]
                     measure the programs beside their peers
+  bench --instructions
+                    count what the engine's hot paths take
+  soak [--minutes N] [--from SEED]
+                    go on with seeded tests, with new seeds
   build             leave dist/virstor.wasm, dist/virstor-wasip1.wasm and target/release/virstor
+  package           build, and leave in dist/ what a release consists of
+  reproduce         build the wasm programs twice and compare
   virstor ARGS...   run the wasm program on the current folder";
 
 fn main() -> ExitCode {
@@ -42,7 +50,10 @@ fn perform(verb: &str, args: &[OsString]) -> Result<ExitCode> {
         ("virstor", args) => return runtime::run_in_callers_folder(args),
         ("bench", options) => bench::bench(options)?,
         (bench::RELAY, words) => bench::relay(words)?,
+        ("soak", options) => soak::soak(options)?,
         ("build", []) => build::build_all()?,
+        ("package", []) => package::package()?,
+        ("reproduce", []) => build::reproduce()?,
         ("test", []) => test::test_all()?,
         ("start", []) => start::start()?,
         // Asks for what `start` does anyway while it leaves nothing running.
