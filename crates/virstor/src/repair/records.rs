@@ -21,10 +21,16 @@ pub(super) fn plan<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), Re
     let survey = stage.survey();
     let mut records =
         Records { survey, targets: BTreeMap::new(), codes: BTreeSet::new(), rest: Rest::default() };
+    // What renames, counts or numbers comes alone: only then is every mixture that a cut can leave one that is
+    // known.
     let report = stage.scene.report;
-    for finding in &report.findings {
-        if stage.options.wants(finding.code()) {
-            records.answer(stage, &finding.fault)?;
+    let wanted = || report.findings.iter().filter(|finding| stage.options.wants(finding.code()));
+    let (alone, others): (Vec<_>, Vec<_>) =
+        wanted().map(|finding| &finding.fault).partition(|fault| is_for_all(fault));
+    records.finish_renaming(stage);
+    for fault in alone.into_iter().chain(others) {
+        if !records.rest.alone {
+            records.answer(stage, fault)?;
         }
     }
     let changes = records.changes(stage);
@@ -45,6 +51,18 @@ pub(super) fn plan<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), Re
     Ok(())
 }
 
+/// Whether answering the fault changes what all records say together.
+fn is_for_all(fault: &Fault) -> bool {
+    matches!(
+        fault,
+        Fault::Torn { .. }
+            | Fault::RemovedFromMiddle { .. }
+            | Fault::VolumeNameUnterminated { .. }
+            | Fault::VirtualSizeRagged { .. }
+            | Fault::MapNotWholeSectors { .. }
+    )
+}
+
 impl<D: ReadAt + Clone> Stage<'_, D> {
     /// Makes a step of records that change, and of entries that name components by their new numbers.
     pub(super) fn records(
@@ -63,7 +81,7 @@ impl<D: ReadAt + Clone> Stage<'_, D> {
             let edit = self.record_edit(change)?;
             edits.records.push(edit);
         }
-        (edits.entries, edits.order) = (entries, order);
+        (edits.entries, edits.order, edits.one_by_one) = (entries, order, true);
         self.step(codes, Action::Records(changes), loss, &edits)
     }
 
@@ -112,8 +130,12 @@ struct Rest {
     old_records: Vec<(usize, u64)>,
     entries: Vec<EntryEdit>,
     order: Order,
-    /// The numbers or the count of the components change: one such thing at a time.
-    renumbered: bool,
+    /// Something is answered that changes what all records say together.
+    alone: bool,
+    /// The records are written in the order of their numbers backward.
+    backward: bool,
+    /// The disk that is written last.
+    last: Option<usize>,
 }
 
 impl Records {
@@ -127,7 +149,47 @@ impl Records {
                 after: target.after,
             })
         };
-        self.targets.iter().filter_map(change).collect()
+        let mut changes: Vec<RecordChange> = self.targets.iter().filter_map(change).collect();
+        // Records are updated by number, as in the kernel; what a cut leaves is then told by the check.
+        let number = |change: &RecordChange| change.before.unwrap_or(change.after).no.get();
+        changes.sort_by_key(|change| (Some(change.seat) == self.rest.last, number(change)));
+        if self.rest.backward {
+            changes.reverse();
+        }
+        changes
+    }
+
+    /// The seat of the record that decides what the volume is.
+    fn deciding<D: ReadAt + Clone>(stage: &Stage<'_, D>) -> Option<usize> {
+        let decides = |(_, record): &(usize, Record)| {
+            record.md_virsize.get() == stage.volume.recorded_size && record.name() == stage.volume.name
+        };
+        let mut members = stage.members();
+        members.sort_by_key(|(seat, _)| *seat);
+        members.into_iter().find(decides).map(|(seat, _)| seat)
+    }
+
+    /// Goes on where shortening a name of 16 letters was cut off: some records have the new name, so there seem to be
+    /// two volumes.
+    fn finish_renaming<D: ReadAt + Clone>(&mut self, stage: &Stage<'_, D>) {
+        let code = Code::VolumeNameUnterminated;
+        if stage.volume.is_complete() || !stage.options.wants(code) {
+            return;
+        }
+        let members = stage.scene.seats.iter().enumerate().filter_map(|(seat, it)| match it.who {
+            Who::Candidate(candidate) => Some((seat, stage.candidate_record(candidate))),
+            Who::Unclaimed(_) => None,
+        });
+        // The seats are all that have this id and the first 15 letters of this name.
+        let (long, short): (Vec<_>, Vec<_>) = members.partition(|(_, record)| !record.name().is_terminated());
+        if short.is_empty() {
+            return;
+        }
+        for (seat, _) in long {
+            self.target(stage, seat).md_name[15] = 0;
+            self.codes.insert(code);
+            self.rest.alone = true;
+        }
     }
 
     /// The record that `seat` is to have, as decided so far.
@@ -175,6 +237,7 @@ impl Records {
             }
             Fault::VolumeNameUnterminated { .. } => {
                 self.all(stage, |record| record.md_name[15] = 0);
+                self.rest.alone = true;
                 true
             }
             Fault::VirtualSizeRagged { .. } | Fault::MapNotWholeSectors { .. } => self.round_size(stage),
@@ -246,9 +309,7 @@ impl Records {
         old_count: u16,
         new_count: u16,
     ) -> bool {
-        if core::mem::replace(&mut self.rest.renumbered, true) {
-            return false;
-        }
+        self.rest.alone = true;
         let (small, large) = (old_count.min(new_count), old_count.max(new_count));
         let members = stage.members();
         let has = |number: u16| members.iter().any(|(_, record)| record.no.get() == number);
@@ -263,20 +324,22 @@ impl Records {
             Torn::Remove if named(small) => large,
             Torn::Remove => small,
         };
+        // The records that have the new count are the first ones, and stay so.
+        self.rest.backward = count == old_count;
         self.all(stage, |record| record.md_count = U16::new(count));
         true
     }
 
     /// Gives the components behind a removed one the numbers the kernel knew them by.
     fn renumber<D: ReadAt + Clone>(&mut self, stage: &Stage<'_, D>, missing: ComponentIndex) -> bool {
-        let Some(survey) = self.survey.as_ref().filter(|_| !self.rest.renumbered) else { return false };
+        let Some(survey) = self.survey.as_ref() else { return false };
         let named_behind = survey.parts.iter().skip(missing.as_usize()).any(|part| part.entries > 0);
         let count = stage.volume.component_count;
         let beyond = survey.highest_component.is_some_and(|highest| highest.0 >= count);
         if (!beyond && named_behind) || survey.highest_component > Some(ComponentIndex(count)) {
             return false;
         }
-        self.rest.renumbered = true;
+        self.rest.alone = true;
         if beyond {
             // The map is older than the removal: its entries have the old numbers, as the records do.
             let Some(entries) = renumber_entries(stage, missing) else { return false };
@@ -357,6 +420,9 @@ impl Records {
             }
         }
         self.rest.entries = entries;
+        self.rest.alone = true;
+        // As long as the record that decides is the old one, the finding is there.
+        self.rest.last = Self::deciding(stage);
         self.all(stage, |record| record.md_virsize = U64::new(size));
         true
     }
