@@ -18,6 +18,7 @@ pub(crate) mod label;
 pub(crate) mod map;
 pub(crate) mod remove;
 pub(crate) mod rename;
+pub(crate) mod repair;
 pub(crate) mod restore_map;
 pub(crate) mod serve;
 pub(crate) mod set;

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use clap::CommandFactory;
-use virstor_inspect::document::{change, check, collect, dump, export, info, map, serve, status, undo};
+use virstor_inspect::document::{
+    change, check, collect, dump, export, info, map, repair, serve, status, undo,
+};
 
 use crate::args::{Args, Generate, GenerateArgs};
 use crate::failure::{Failure, Status, host_reason};
@@ -48,6 +50,8 @@ fn schemas(folder: &Path) -> Result<(), Failure> {
         ("collect", schemars::schema_for!(collect::Collect)),
         ("backup-map", schemars::schema_for!(collect::Collect)),
         ("restore-map", schemars::schema_for!(collect::RestoreMap)),
+        ("repair", schemars::schema_for!(repair::RepairDocument)),
+        ("repair-plan", schemars::schema_for!(repair::SavedPlan)),
         ("undo", schemars::schema_for!(undo::Undo)),
         ("map", schemars::schema_for!(Vec<map::Extent>)),
         ("map-totals", schemars::schema_for!(map::Totals)),
