@@ -87,7 +87,8 @@ impl<D: ReadAt + Clone> Stage<'_, D> {
 
     fn record_edit(&self, change: &RecordChange) -> Result<RecordEdit, RepairError> {
         let disk = self.overlay.disk(change.seat);
-        let sector = usize::try_from(disk.size() - change.offset).expect("a sector is small");
+        let sector = disk.size() - self.record_offset(change.seat);
+        let sector = usize::try_from(sector).expect("a sector is small");
         let mut before = alloc::vec![0; sector];
         let read = disk.read_at(change.offset, &mut before);
         read.map_err(|error| RepairError::Disk { seat: change.seat, error })?;
@@ -96,6 +97,14 @@ impl<D: ReadAt + Clone> Stage<'_, D> {
 
     fn candidate_record(&self, candidate: usize) -> Record {
         self.scene.subject.candidates[candidate].located.tasted.record
+    }
+
+    /// Where the record of the disk in a seat stands now, if it has one.
+    fn standing_record(&self, seat: usize) -> Option<u64> {
+        match self.scene.seats[seat].who {
+            Who::Candidate(candidate) => Some(self.scene.subject.candidates[candidate].located.tasted.offset),
+            Who::Unclaimed(_) => None,
+        }
     }
 
     /// The seats of all records of the volume, those without a place in it included.
@@ -136,12 +145,16 @@ struct Rest {
     backward: bool,
     /// The disk that is written last.
     last: Option<usize>,
+    /// The disks whose record goes to their end, wherever it stood.
+    moved: BTreeSet<usize>,
 }
 
 impl Records {
     fn changes<D: ReadAt + Clone>(&self, stage: &Stage<'_, D>) -> Vec<RecordChange> {
         let change = |(seat, target): (&usize, &Target)| {
-            let offset = stage.record_offset(*seat);
+            // Where it stands, unless it was decided that the disk ends elsewhere.
+            let standing = stage.standing_record(*seat).filter(|_| !self.rest.moved.contains(seat));
+            let offset = standing.unwrap_or_else(|| stage.record_offset(*seat));
             (target.before != Some(target.after)).then_some(RecordChange {
                 seat: *seat,
                 offset,
@@ -298,6 +311,7 @@ impl Records {
         let Some(seat) = stage.seat_of(Who::Candidate(candidate)) else { return false };
         let record = new_record(stage, self.survey.as_ref(), seat, missing);
         *self.target(stage, seat) = record;
+        self.rest.moved.insert(seat);
         true
     }
 
@@ -363,10 +377,11 @@ impl Records {
         let behind = survey
             .is_none_or(|survey| survey.parts.iter().skip(index.as_usize() + 1).any(|part| part.entries > 0));
         let highest = survey.and_then(|survey| survey.parts.get(index.as_usize())?.highest);
+        self.rest.moved.insert(seat);
         let record = self.target(stage, seat);
         let old = record.chunk_count.get();
         // A chunk that the new record cuts into is moved by a later step, as long as it exists.
-        let needed = room + u32::from(highest == Some(room) && old > room);
+        let needed = room.saturating_add(u32::from(highest == Some(room) && old > room));
         let fitting = if old > room {
             needed
         } else if behind {
@@ -494,7 +509,7 @@ fn new_record<D: ReadAt + Clone>(
         provider: [0; 16],
         no: U16::new(index.0),
         provsize: U64::new(stage.scene.seats[seat].disk.size()),
-        chunk_count: U32::new(room + u32::from(overlapping)),
+        chunk_count: U32::new(room.saturating_add(u32::from(overlapping))),
         chunk_next: U32::new(u32::try_from(next).unwrap_or(u32::MAX)),
         chunk_reserved: U16::new(reserved),
         flags: U16::new(flags),
@@ -553,7 +568,7 @@ fn restore_overwritten<D: ReadAt + Clone>(
     let mut record = new_record(stage, Some(&survey), seat, index);
     let room = room(stage, seat);
     record.chunk_count = U32::new(room);
-    record.chunk_next = U32::new(record.chunk_next.get() - 1);
+    record.chunk_next = U32::new(record.chunk_next.get().saturating_sub(1));
     let offset = stage.record_offset(seat);
     let change = RecordChange { seat, offset, before: None, after: record };
     edits.records.push(stage.record_edit(&change)?);
@@ -587,7 +602,7 @@ fn drop_missing<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), Repai
         if before.no.get() > missing.0 {
             after.no = U16::new(before.no.get() - 1);
         }
-        let offset = stage.record_offset(seat);
+        let offset = stage.standing_record(seat).unwrap_or_else(|| stage.record_offset(seat));
         RecordChange { seat, offset, before: Some(before), after }
     };
     let changes = stage.members().into_iter().map(change).collect();
