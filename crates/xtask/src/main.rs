@@ -10,6 +10,7 @@ mod start;
 mod test;
 mod toolchain;
 mod tools;
+mod web;
 mod workspace;
 
 use anyhow::{Result, bail};
@@ -23,7 +24,9 @@ const USAGE: &str = "usage: cargo xtask VERB
   test              run every check and test, after fetching what they need
   bench [--rounds N] [--dir DIR] [--out FILE]
                     measure the programs beside their peers
-  build             leave dist/virstor.wasm, dist/virstor-wasip1.wasm and target/release/virstor
+  build             leave dist/virstor.wasm, dist/virstor-wasip1.wasm, target/release/virstor,
+                    dist/web/ and dist/virstor-inspector.html
+  web               only the last two of these
   virstor ARGS...   run the wasm program on the current folder";
 
 fn main() -> ExitCode {
@@ -43,6 +46,7 @@ fn perform(verb: &str, args: &[OsString]) -> Result<ExitCode> {
         ("bench", options) => bench::bench(options)?,
         (bench::RELAY, words) => bench::relay(words)?,
         ("build", []) => build::build_all()?,
+        ("web", []) => build::build_web()?,
         ("test", []) => test::test_all()?,
         ("start", []) => start::start()?,
         // Asks for what `start` does anyway while it leaves nothing running.
