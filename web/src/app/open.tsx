@@ -31,7 +31,7 @@ export function Open() {
         <button class={open ? 'quiet' : 'main'} onClick={() => picker.current?.click()}>
           {open ? 'Add files' : 'Choose files'}
         </button>
-        <button class={open ? 'quiet' : ''} onClick={() => folder.current?.click()}>
+        <button class={open ? 'quiet folder' : ''} onClick={() => folder.current?.click()}>
           {open ? 'Add a folder' : 'Choose a folder'}
         </button>
         <button class={open ? 'quiet' : ''} data-sample onClick={() => void openSample()}>

@@ -169,9 +169,9 @@ function Welcome() {
         What this is
       </h2>
       <p>
-        <b>Look into FreeBSD GEOM virstor volumes.</b> Drop the component images, or a folder or disk images that contain
-        them, in any order. The page tells which volume they make, what FreeBSD would do with them, which bytes lie where, and what
-        is wrong or missing; it shows every byte, and exports what can be had.
+        <b>Look into FreeBSD GEOM virstor volumes.</b> Components are also found inside disk images. The page tells which volume
+        they make, what FreeBSD would do with it, which bytes lie where, and what is wrong or missing; it shows every byte, and
+        exports what can be had.
       </p>
       <p>Files are only read, piece by piece: terabytes are fine, and nothing is changed.</p>
     </section>

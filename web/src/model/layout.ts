@@ -28,13 +28,15 @@ export interface Picture extends Zoom {
 }
 
 /** Sides of a cell in pixels, small to large. Below the first one a cell holds several chunks. */
-export const SIDES = [4, 6, 8, 12, 16, 24, 32] as const;
+export const SIDES = [4, 5, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32] as const;
 
 const MOST_CELLS = 1 << 20;
 
 /** How many cells a frame of so many pixels has. */
 export function grid(layout: LayoutName, width: number, height: number, pixels: number): [number, number] {
-  const columns = Math.max(1, Math.floor(width / pixels));
+  const fitting = Math.max(1, Math.floor(width / pixels));
+  // A line of a multiple of eight chunks can be counted in the head.
+  const columns = fitting < 8 ? fitting : fitting - (fitting % 8);
   const rows = Math.max(1, Math.floor(height / pixels));
   if (layout === 'rows') return [columns, Math.max(1, Math.min(rows, Math.floor(MOST_CELLS / columns)))];
   const side = 1 << Math.min(10, Math.floor(Math.log2(Math.min(columns, rows))));

@@ -24,7 +24,9 @@ export function AddressBox() {
   };
   return (
     <form class="address" role="search" aria-label="Address" onSubmit={submit}>
-      <label for={ADDRESS_BOX}>Address</label>
+      <label for={ADDRESS_BOX}>
+        Address <span class="address-space">in {spaceTitle(space.value)}</span>
+      </label>
       <input
         id={ADDRESS_BOX}
         value={text ?? here}

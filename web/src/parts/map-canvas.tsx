@@ -4,6 +4,7 @@ import { theme } from '../app/look';
 import { paint, type Cells } from '../canvas/paint';
 import { css, readPalette, type Palette } from '../canvas/palette';
 import {
+  SIDES,
   cellAt,
   cellOfChunk,
   chunksOf,
@@ -29,6 +30,8 @@ export interface MapCanvasProps {
   /** Changes when cells have become known, or may have changed. */
   version: unknown;
   reserved?: number;
+  /** Cells are as large as if there were so many chunks: for pictures that are held against each other. */
+  scaleFor?: number;
   marks?: readonly number[];
   selected: number | null;
   /** In words: chunks from `first` on, `count` of them; `cell` is what the picture knows of them. */
@@ -46,7 +49,7 @@ export function MapCanvas(props: MapCanvasProps) {
   const holder = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const width = useWidth(holder);
-  const whole = fit(layout, width, maxHeight, chunks);
+  const whole = fit(layout, width, maxHeight, props.scaleFor ?? chunks);
   const [wanted, setWanted] = useState<{ zoom: Zoom; chunk: number; at: number } | null>(null);
   const zoom = wanted?.zoom ?? whole;
   const picture = frame(layout, width, maxHeight, zoom, chunks, wanted?.chunk, wanted?.at);
@@ -161,7 +164,7 @@ export function MapCanvas(props: MapCanvasProps) {
       />
       <div class="map-foot">
         <p class="map-told">{told === null ? window_(picture) : words(told)}</p>
-        <span class="buttons">
+        <span class="buttons" hidden={isWhole && zoom.bits === 0 && zoom.pixels === SIDES[SIDES.length - 1]}>
           <button aria-label="Zoom out" title="Zoom out (-)" disabled={isWhole} onClick={() => zoomBy(-1, selected ?? centre())}>
             −
           </button>

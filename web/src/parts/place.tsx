@@ -4,6 +4,7 @@ import { volume } from '../app/store';
 import { everyUnit } from '../model/address';
 import { formatCount, formatHex } from '../model/size';
 import { findingsAt } from '../views/findings';
+import { sentence } from '../views/overview';
 import { Copy } from './copy';
 
 const STATES = [
@@ -64,7 +65,7 @@ export function Place() {
       </dl>
       {findings.map((finding, number) => (
         <p key={number} class={`finding-line ${finding.severity}`}>
-          <b>{finding.severity}</b> {finding.message}
+          <b>{finding.severity}</b> {sentence(finding.message)}
         </p>
       ))}
       <p class="buttons">

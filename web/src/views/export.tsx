@@ -84,7 +84,7 @@ export function Export() {
           </p>
           <label>
             <input type="radio" name="lost" checked={!zero} onChange={() => setZero(false)} />
-            <span>are an error</span>
+            <span>stop the export</span>
           </label>
           <label>
             <input type="radio" name="lost" checked={zero} onChange={() => setZero(true)} />

@@ -6,7 +6,7 @@ import type { Finding, Severity } from '../engine/documents';
 import { commandLine } from '../model/command';
 import { formatCount, plural } from '../model/size';
 import { CommandLine } from '../parts/copy';
-import { VerdictLine } from './overview';
+import { VerdictLine, sentence } from './overview';
 
 export const SEVERITIES: readonly Severity[] = ['fatal', 'error', 'warning', 'notice'];
 
@@ -18,7 +18,7 @@ export const findingsHere = computed<Finding[]>(() => {
   const [check, shown] = [checked.value, volume.value];
   if (!check || !shown) return [];
   const place = check.volumes.findIndex(({ name, id }) => name === shown.name && id === shown.id);
-  return check.findings.filter((finding) => finding.volume === place);
+  return check.findings.filter((finding) => finding.volume !== null && Number(finding.volume) === place);
 });
 
 /** Those about the chunk that a place is in. */
@@ -49,8 +49,8 @@ export function Findings() {
   return (
     <section aria-labelledby="findings-title">
       <h2 id="findings-title">Findings</h2>
-      <VerdictLine />
-      {check.findings.length > 0 && (
+      <VerdictLine link={false} />
+      {new Set(check.findings.map(({ severity }) => severity)).size > 1 && (
         <fieldset class="filter">
           <legend class="unseen">Show</legend>
           {SEVERITIES.map((severity) => {
@@ -100,7 +100,7 @@ function Item({ finding }: { finding: Finding }) {
         {finding.hazard && <small>hazard {finding.hazard}</small>}
         {finding.invariant && <small>breaks {finding.invariant}</small>}
       </p>
-      <p>{finding.message}</p>
+      <p>{sentence(finding.message)}</p>
       <dl class="facts">
         <Fact name="FreeBSD" value={finding.freebsd} />
         <Fact name="Repair" value={REPAIRS[finding.repair]} />
@@ -136,7 +136,7 @@ function whereWords({ file, component, physical_chunk, virtual_chunk }: Finding)
 
 /** The volume of a finding, by its place among those that are open. */
 function volumeOf(finding: Finding): number | null {
-  const about = finding.volume === null ? null : checked.value?.volumes[finding.volume];
+  const about = finding.volume === null ? null : checked.value?.volumes[Number(finding.volume)];
   const place = opened.value?.info.volumes.findIndex(({ name, id }) => name === about?.name && id === about?.id) ?? -1;
   return place < 0 ? null : place;
 }

@@ -87,13 +87,13 @@ function Dump() {
 
   useLayoutEffect(() => {
     const measure = () => {
-      const wide = pane.current!.clientWidth;
+      const wide = pane.current!.closest('section')!.clientWidth;
       const tall = Math.max(8, Math.min(40, Math.floor((innerHeight * 0.6) / ROW)));
-      setRoom({ width: wide < 560 ? 8 : 16, rows: tall });
+      setRoom({ width: wide < 640 ? 8 : 16, rows: tall });
     };
     measure();
     const observer = new ResizeObserver(measure);
-    observer.observe(pane.current!);
+    observer.observe(pane.current!.closest('section')!);
     return () => observer.disconnect();
   }, []);
 

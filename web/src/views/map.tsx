@@ -125,6 +125,7 @@ function Lanes() {
   const lanes = shown.components.slice(page * LANES, (page + 1) * LANES);
   const pages = Math.ceil(shown.components.length / LANES);
   const number = volumeNumber.value;
+  const longest = Math.max(...lanes.map(({ chunk_count }) => chunk_count));
   return (
     <>
       <h3>
@@ -151,6 +152,7 @@ function Lanes() {
                 chunks={lane.chunk_count}
                 layout="rows"
                 maxHeight={64}
+                scaleFor={longest}
                 version={`${index.value?.done} ${generation.value}`}
                 reserved={lane.chunk_reserved}
                 marks={marks.value.physical.get(lane.index) ?? []}

@@ -13,7 +13,7 @@ const VERDICTS: Record<Verdict, { shape: string; words: string }> = {
 };
 
 /** The verdict, in a line. */
-export function VerdictLine() {
+export function VerdictLine({ link = true }: { link?: boolean }) {
   const check = checked.value;
   const none = opened.value?.info.volumes.length === 0;
   if (!check) {
@@ -28,7 +28,7 @@ export function VerdictLine() {
   return (
     <p class={`verdict ${check.verdict}`} data-verdict={check.verdict} role="status">
       <span aria-hidden="true">{shape}</span> {words}{' '}
-      {count > 0 && (
+      {link && count > 0 && (
         <button class="link" onClick={() => go({ view: 'findings' })}>
           {plural(count, 'finding')}
         </button>
@@ -148,6 +148,8 @@ function Kernel({ kernel }: { kernel: VolumeInfo['kernel'] }) {
 function Components({ volume, number }: { volume: VolumeInfo; number: number }) {
   const wide = volume.components.slice(0, 200);
   const missing = volume.missing.slice(0, 20);
+  const place = (row: ComponentInfo | number) => (typeof row === 'number' ? row : row.index);
+  const rows = [...wide, ...missing].sort((a, b) => place(a) - place(b));
   return (
     <div class="table-wide" tabIndex={0} role="region" aria-label={`Components of ${volume.name}`}>
       <table>
@@ -166,17 +168,13 @@ function Components({ volume, number }: { volume: VolumeInfo; number: number }) 
           </tr>
         </thead>
         <tbody>
-          {wide.map((component) => (
-            <ComponentRow key={component.index} component={component} number={number} />
-          ))}
-          {missing.map((index) => (
-            <tr key={`missing ${index}`} class="missing">
-              <td>{index}</td>
-              <td colSpan={5}>
-                <i class="swatch lost" aria-hidden="true" /> missing: what lies on it is lost until its file is added
-              </td>
-            </tr>
-          ))}
+          {rows.map((row) =>
+            typeof row === 'number' ? (
+              <MissingRow key={row} index={row} />
+            ) : (
+              <ComponentRow key={row.index} component={row} number={number} />
+            ),
+          )}
         </tbody>
       </table>
       {volume.components.length > wide.length && (
@@ -186,6 +184,18 @@ function Components({ volume, number }: { volume: VolumeInfo; number: number }) 
         <p class="note">{plural(volume.missing.length - missing.length, 'more component')} missing.</p>
       )}
     </div>
+  );
+}
+
+function MissingRow({ index }: { index: number }) {
+  return (
+    <tr class="missing">
+      <td>{index}</td>
+      <td colSpan={5}>
+        <i class="swatch lost" aria-hidden="true" />
+        missing: add the file that holds it
+      </td>
+    </tr>
   );
 }
 
