@@ -28,7 +28,7 @@ export interface Picture extends Zoom {
 }
 
 /** Sides of a cell in pixels, small to large. Below the first one a cell holds several chunks. */
-export const SIDES = [4, 5, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32] as const;
+export const SIDES = [3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32] as const;
 
 const MOST_CELLS = 1 << 20;
 

@@ -285,8 +285,9 @@ function numbers(list: number[]): string {
   return list.length > 8 ? `${first} …` : first;
 }
 
-/** The engine's words as a sentence. */
+/** The engine's words as a sentence. The name of a file stays as it is. */
 export function sentence(words: string): string {
-  const text = words.charAt(0).toUpperCase() + words.slice(1);
+  const named = files.value.some(({ label }) => words.startsWith(label));
+  const text = named ? words : words.charAt(0).toUpperCase() + words.slice(1);
   return /[.!?:]$/.test(text) ? text : `${text}.`;
 }

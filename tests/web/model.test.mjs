@@ -1,20 +1,35 @@
+/** What the page reckons without a browser: layouts of the map, addresses, sizes, links, command lines, tables. */
 import assert from 'node:assert/strict';
-import test from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { after, test } from 'node:test';
+import { createServer } from 'vite';
 
-import { explain, everyUnit, parseAddress } from '../src/model/address';
-import { commandLine, quote, range, volumeOption } from '../src/model/command';
-import { addressDigits, clampRow, copied, needle, readings, revealed, span } from '../src/model/hex';
-import { cellOf, indexOf } from '../src/model/hilbert';
-import * as layout from '../src/model/layout';
-import { ranked, score } from '../src/model/match';
-import { HOME, fromFragment, toFragment } from '../src/model/route';
-import { formatCount, formatHex, formatSeconds, formatShare, formatSize, plural } from '../src/model/size';
-import { csvLine, jsonExtent, mapfileLine, runsOf } from '../src/model/tables';
+const vite = await createServer({
+  root: fileURLToPath(new URL('../../web', import.meta.url)),
+  configFile: false,
+  appType: 'custom',
+  logLevel: 'error',
+  optimizeDeps: { noDiscovery: true },
+  server: { middlewareMode: true, watch: null, hmr: false, ws: false },
+});
+after(() => vite.close());
+
+const model = (name) => vite.ssrLoadModule(`/src/model/${name}.ts`);
+const { explain, everyUnit, parseAddress } = await model('address');
+const { commandLine, quote, range, volumeOption } = await model('command');
+const { addressDigits, clampRow, copied, needle, readings, revealed, span } = await model('hex');
+const { cellOf, indexOf } = await model('hilbert');
+const layout = await model('layout');
+const { ranked, score } = await model('match');
+const { markdown } = await model('report');
+const { HOME, fromFragment, toFragment } = await model('route');
+const { formatCount, formatHex, formatSeconds, formatShare, formatSize, plural } = await model('size');
+const { csvLine, jsonExtent, mapfileLine, runsOf } = await model('tables');
 
 const GIB = 1n << 30n;
 
 test('sizes are cut, never rounded up', () => {
-  const rows: [bigint, string][] = [
+  const rows = [
     [0n, '0 bytes'],
     [1n, '1 byte'],
     [1023n, '1023 bytes'],
@@ -47,7 +62,7 @@ test('counts, hexadecimal numbers and times', () => {
 const ground = { size: 64n * 131072n, chunkSize: 131072n, sectorSize: 512n, current: 0x1000n };
 
 test('an address is read in every form that people write', () => {
-  const rows: [string, bigint][] = [
+  const rows = [
     ['0x1F00', 0x1f00n],
     ['1f00h', 0x1f00n],
     ['4096', 4096n],
@@ -100,7 +115,7 @@ test("neighbours on Hilbert's curve are neighbours in the square", () => {
   }
 });
 
-for (const name of ['rows', 'hilbert'] as const) {
+for (const name of ['rows', 'hilbert']) {
   test(`in ${name}, cells and chunks lead to each other`, () => {
     for (const chunks of [1, 64, 1000, 2_621_440, 2 ** 32]) {
       const zoom = layout.fit(name, 900, 500, chunks);
@@ -128,7 +143,7 @@ for (const name of ['rows', 'hilbert'] as const) {
       const picture = layout.frame(name, 360, 300, zoom, chunks);
       assert.equal(layout.shown(picture), Math.ceil(chunks / 2 ** zoom.bits));
       assert.deepEqual(layout.zoomed(zoom, -1, zoom), zoom);
-      let near: layout.Zoom = zoom;
+      let near = zoom;
       for (let step = 0; step < 60; step += 1) near = layout.zoomed(near, 1, zoom);
       assert.deepEqual(near, { bits: 0, pixels: 32 });
       for (let step = 0; step < 60; step += 1) near = layout.zoomed(near, -1, zoom);
@@ -153,7 +168,7 @@ for (const name of ['rows', 'hilbert'] as const) {
     const keys = ['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown', 'PageUp', 'PageDown', 'Home', 'End'];
     for (let chunk = 0; chunk < 70; chunk += 1) {
       for (const key of keys) {
-        const next = layout.stepped(picture, chunk, key)!;
+        const next = layout.stepped(picture, chunk, key);
         assert.ok(next >= 0 && next < 70, `${key} from ${chunk} leads to ${next}`);
       }
     }
@@ -171,7 +186,7 @@ test('a command is found by its letters, best first', () => {
 });
 
 test('a route survives its fragment, and a bad fragment is home', () => {
-  const route = { view: 'hex', volume: 2, at: 0x1f00n, space: 'c1', layout: 'hilbert' } as const;
+  const route = { view: 'hex', volume: 2, at: 0x1f00n, space: 'c1', layout: 'hilbert' };
   assert.deepEqual(fromFragment(toFragment(route)), route);
   assert.equal(toFragment(HOME), 'overview');
   for (const bad of ['', '#x', '#hex?at=-1&volume=99999&in=../..&layout=3', '#%%%?&&=']) {
@@ -202,8 +217,8 @@ test('bytes are copied in every form', () => {
 });
 
 test('a needle is text or pairs of digits', () => {
-  assert.deepEqual([...needle('é', 'text')!], [0xc3, 0xa9]);
-  assert.deepEqual([...needle('0x47 45,4F', 'hex')!], [0x47, 0x45, 0x4f]);
+  assert.deepEqual([...needle('é', 'text')], [0xc3, 0xa9]);
+  assert.deepEqual([...needle('0x47 45,4F', 'hex')], [0x47, 0x45, 0x4f]);
   for (const bad of ['', '4', 'zz', '474']) assert.equal(needle(bad, 'hex'), null);
 });
 
@@ -246,4 +261,22 @@ test('runs become lines', () => {
     { start: 8192, length: 4096, state: 'lost', component: 2, reason: 'missing_component' },
   ]);
   assert.equal(mapfileLine(8192n, 4096n, true), '0x00002000  0x00001000  -\n');
+});
+
+test('a report is Markdown, whatever a volume is called', () => {
+  const volume = {
+    name: 'a|b`c', id: 7, virtual_size: 1048576n, chunk_size: 4096n, sector_size: 512, component_count: 1, complete: true,
+    missing: [], virtual_chunks: 256n, allocated_chunks: 1n, physical_chunks: 99n, problems: [],
+    components: [], kernel: { taste: 'refuses', confxml: 'ok', reason: '<b>*x*', device: null },
+  };
+  const finding = {
+    code: 'x', severity: 'error', hazard: 'H-1', message: 'a [b](c)', freebsd: '', repair: 'none',
+  };
+  const check = { verdict: 'damaged', findings: [finding], unlisted: [{ code: 'x', count: 3n, volume: null }], volumes: [] };
+  const text = markdown({ volumes: [volume], other_files: [] }, check, ['c0']);
+  assert.match(text, /^# virstor report\n\nVerdict: \*\*damaged\*\*\.\n/);
+  assert.ok(text.includes('## Volume `` a\\|b`c ``, id 7'), text);
+  assert.ok(text.includes('\\<b\\>\\*x\\*'));
+  assert.ok(text.includes('- **error** `x` (H-1): a \\[b\\](c) Repair: none.'));
+  assert.ok(text.includes('- 3 more of the kind `x`'));
 });
