@@ -10,6 +10,7 @@ pub mod dump;
 pub mod export;
 pub mod info;
 pub mod map;
+pub mod record;
 pub mod serve;
 pub mod status;
 pub mod undo;

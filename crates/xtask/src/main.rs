@@ -12,6 +12,7 @@ mod start;
 mod test;
 mod toolchain;
 mod tools;
+mod web;
 mod workspace;
 
 use anyhow::{Result, bail};
@@ -29,7 +30,9 @@ const USAGE: &str = "usage: cargo xtask VERB
                     count what the engine's hot paths take
   soak [--minutes N] [--from SEED]
                     go on with seeded tests, with new seeds
-  build             leave dist/virstor.wasm, dist/virstor-wasip1.wasm and target/release/virstor
+  build             leave dist/virstor.wasm, dist/virstor-wasip1.wasm, target/release/virstor,
+                    dist/web/ and dist/virstor-inspector.html
+  web               only the last two of these
   package           build, and leave in dist/ what a release consists of
   reproduce         build the wasm programs twice and compare
   virstor ARGS...   run the wasm program on the current folder";
@@ -54,6 +57,7 @@ fn perform(verb: &str, args: &[OsString]) -> Result<ExitCode> {
         ("build", []) => build::build_all()?,
         ("package", []) => package::package()?,
         ("reproduce", []) => build::reproduce()?,
+        ("web", []) => build::build_web()?,
         ("test", []) => test::test_all()?,
         ("start", []) => start::start()?,
         // Asks for what `start` does anyway while it leaves nothing running.
