@@ -7,6 +7,7 @@ mod failure;
 mod heap;
 mod identity;
 mod output;
+mod overlay;
 mod progress;
 mod range;
 mod size;
@@ -58,6 +59,7 @@ fn run(args: &Args) -> Result<Status, Failure> {
         Verb::Export(export) => verb::export::run(export),
         Verb::Compare(compare) => verb::compare::run(compare),
         Verb::Undo(undo) => verb::undo::run(undo),
+        Verb::Overlay(overlay) => verb::overlay::run(overlay),
         Verb::Serve(serve) => verb::serve::run(serve),
         #[cfg(not(target_family = "wasm"))]
         Verb::Generate(generate) => verb::generate::run(generate),

@@ -8,6 +8,7 @@ pub(crate) mod export;
 pub(crate) mod generate;
 pub(crate) mod info;
 pub(crate) mod map;
+pub(crate) mod overlay;
 pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod undo;

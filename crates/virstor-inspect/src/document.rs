@@ -8,6 +8,7 @@ pub mod dump;
 pub mod export;
 pub mod info;
 pub mod map;
+pub mod overlay;
 pub mod serve;
 pub mod status;
 pub mod undo;
