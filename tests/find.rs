@@ -246,7 +246,7 @@ fn a_record_that_its_last_chunk_overwrote_is_found_in_a_partition_too() {
             "c3" => wrap(set.disk(file)),
             _ => set.disk(file).clone(),
         };
-        let files: Vec<_> = set.files.iter().map(|(file, _)| (file, disk(file))).collect();
+        let files: Vec<_> = set.files.keys().map(|file| (file, disk(file))).collect();
         let heap = look(files.iter().map(|(file, disk)| input(file, disk)).collect());
         let check = Check::new(&heap, &[0], true, &mut |_, _, _| ControlFlow::Continue(()));
         let findings = check.findings.iter().map(|finding| (finding.code, finding.file.clone()));

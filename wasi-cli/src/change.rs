@@ -73,6 +73,12 @@ impl Change {
         patches: Vec<Patch>,
     ) -> Result<Self, Failure> {
         let header = |(place, disk, guarded): &(Place, &Disk, Vec<Range<u64>>)| {
+            if disk.source().plain().is_none() {
+                let (label, what) = (&place.label, disk.source().is_specimen());
+                let what =
+                    if what { "is in a specimen" } else { "has assumed records or areas given as bad" };
+                return Err(Failure::Operation(format!("{label}: {what}, so nothing can be written to it")));
+            }
             let window = Window::new(*disk, place.start, place.len).expect("the place is within the file");
             DiskHeader::new(&place.label, place.start, &window, guarded)
                 .map_err(|error| failure(place, &error))

@@ -13,23 +13,82 @@ pub(crate) mod writable;
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use virstor::io::{IoError, ReadAt};
+use virstor_inspect::source::Source;
 
 pub(crate) use self::writable::WritableDisk;
 use crate::failure::host_reason;
 
-/// A file that is read as a disk. Clones share the handle.
+/// A file that is read as a disk, as it is or with something put over it. Clones share the handle.
 #[derive(Debug, Clone)]
 pub(crate) struct Disk {
-    file: Arc<HostFile>,
+    source: Source<HostDisk>,
     path: Arc<Path>,
+}
+
+/// A file of the host as it is.
+#[derive(Debug, Clone)]
+pub(crate) struct HostDisk {
+    file: Arc<HostFile>,
     size: u64,
 }
 
 impl Disk {
+    /// Opens `path` for reading.
+    ///
+    /// # Errors
+    ///
+    /// As [`HostDisk::open`].
+    pub(crate) fn open(path: &Path) -> Result<Self, String> {
+        HostDisk::open(path).map(|disk| Self::new(Source::file(disk), path))
+    }
+
+    /// What is read as `source`, which comes from the file at `path`.
+    pub(crate) fn new(source: Source<HostDisk>, path: &Path) -> Self {
+        Self { source, path: path.into() }
+    }
+
+    /// The same with something put over it.
+    pub(crate) fn map(self, put: impl FnOnce(Source<HostDisk>) -> Source<HostDisk>) -> Self {
+        Self { source: put(self.source), ..self }
+    }
+
+    /// What it is read as.
+    pub(crate) fn source(&self) -> &Source<HostDisk> {
+        &self.source
+    }
+
+    /// Where the file was opened.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file itself, where it is read as it is.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn file(&self) -> Option<&HostFile> {
+        self.source.plain().map(|disk| &*disk.file)
+    }
+}
+
+impl ReadAt for Disk {
+    fn size(&self) -> u64 {
+        self.source.size()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
+        self.source.read_at(offset, buf)
+    }
+
+    fn unreadable(&self, range: Range<u64>) -> Option<Range<u64>> {
+        self.source.unreadable(range)
+    }
+}
+
+impl HostDisk {
     /// Opens `path` for reading.
     ///
     /// # Errors
@@ -47,22 +106,11 @@ impl Disk {
         let file = File::open(path).map_err(reason)?;
         // The end is where seeking says it is: the metadata of a disk has no length.
         let size = (&file).seek(SeekFrom::End(0)).map_err(reason)?;
-        Ok(Self { file: Arc::new(HostFile::for_reading(file, path)), path: path.into(), size })
-    }
-
-    /// Where the file was opened.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The file itself.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn file(&self) -> &HostFile {
-        &self.file
+        Ok(Self { file: Arc::new(HostFile::for_reading(file, path)), size })
     }
 }
 
-impl ReadAt for Disk {
+impl ReadAt for HostDisk {
     fn size(&self) -> u64 {
         self.size
     }

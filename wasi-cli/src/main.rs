@@ -2,15 +2,18 @@
 
 mod args;
 mod change;
+mod contents;
 mod disk;
 mod failure;
 mod heap;
 mod identity;
+mod new_file;
 mod output;
 mod overlay;
 mod progress;
 mod range;
 mod size;
+mod target;
 mod verb;
 
 use std::process::ExitCode;
@@ -58,6 +61,18 @@ fn run(args: &Args) -> Result<Status, Failure> {
         Verb::Check(check) => verb::check::run(check),
         Verb::Export(export) => verb::export::run(export),
         Verb::Compare(compare) => verb::compare::run(compare),
+        Verb::Label(label) => verb::label::run(label),
+        Verb::Add(add) => verb::add::run(add),
+        Verb::Remove(remove) => verb::remove::run(remove),
+        Verb::Clear(clear) => verb::clear::run(clear),
+        Verb::Grow(grow) => verb::grow::run(grow),
+        Verb::Compact(compact) => verb::compact::run(compact),
+        Verb::Import(import) => verb::import::run(import),
+        Verb::Rename(rename) => verb::rename::run(rename),
+        Verb::Set(set) => verb::set::run(set),
+        Verb::Collect(collect) => verb::collect::run(collect),
+        Verb::BackupMap(backup) => verb::backup_map::run(backup),
+        Verb::RestoreMap(restore) => verb::restore_map::run(restore),
         Verb::Undo(undo) => verb::undo::run(undo),
         Verb::Overlay(overlay) => verb::overlay::run(overlay),
         Verb::Serve(serve) => verb::serve::run(serve),

@@ -1,7 +1,7 @@
 //! A heap of files, looked through: which volumes are in it, what their maps say, what FreeBSD would do.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use virstor::assemble::{Assembly, Candidate, Volume, assemble};
 use virstor::check::{Report, Subject, check};
@@ -78,6 +78,10 @@ impl<D: ReadAt> ReadAt for FileDisk<D> {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
         self.disk.read_at(offset, buf)
     }
+
+    fn unreadable(&self, range: Range<u64>) -> Option<Range<u64>> {
+        self.disk.unreadable(range)
+    }
 }
 
 /// The bytes of a component: a window on a file.
@@ -127,6 +131,7 @@ pub struct Heap<D> {
     kernel: Kernel<ComponentDisk<D>>,
     outcomes: Vec<(usize, String, Outcome)>,
     files_by_name: BTreeMap<Vec<u8>, BTreeSet<usize>>,
+    options: Options,
 }
 
 static NO_FILES: BTreeSet<usize> = BTreeSet::new();
@@ -163,6 +168,7 @@ impl<D: ReadAt + Clone> Heap<D> {
             kernel: Kernel::new(options.tunables),
             outcomes: Vec::new(),
             files_by_name,
+            options,
         };
         heap.scan_maps(&mut scans, progress);
         heap.ask_kernel(&offers, &mut scans, progress);
@@ -177,6 +183,11 @@ impl<D: ReadAt + Clone> Heap<D> {
     /// What the map of a volume says; a volume without component 0 has no entries.
     pub fn map_report(&self, volume: usize) -> &MapReport {
         &self.maps[volume]
+    }
+
+    /// How it was looked.
+    pub fn options(&self) -> Options {
+        self.options
     }
 
     /// The files as given.
@@ -268,12 +279,18 @@ impl<D: ReadAt + Clone> Heap<D> {
         Some(format!("{}{}", self.files[one.file].label, one.suffix))
     }
 
+    /// The `len` bytes from `start` on of a file; `None` when it has fewer or cannot be read.
+    pub fn part(&self, file: usize, start: u64, len: u64) -> Option<ComponentDisk<D>> {
+        window(file, &self.files[file], start, len)
+    }
+
     /// The bytes of a file or partition without a record.
     pub fn unclaimed_disk(&self, one: &Unclaimed) -> ComponentDisk<D> {
         window(one.file, &self.files[one.file], one.start, one.len).expect("it was read before")
     }
 
-    fn disks(&self, volume: &Volume) -> BTreeMap<ComponentIndex, ComponentDisk<D>> {
+    /// The disks of the components of `volume`, which is one of the heap's, that are there.
+    pub fn disks(&self, volume: &Volume) -> BTreeMap<ComponentIndex, ComponentDisk<D>> {
         let disk = |candidate: usize| {
             let (file, located) = &self.located[candidate];
             window(*file, &self.files[*file], located.start, located.len).expect("it was read before")

@@ -53,17 +53,22 @@
 //! and what it overwrote is old or new; a flush that failed has some of its runs done and goes on with the
 //! others when it is called again.
 
-mod allocator;
-mod sound;
+pub(crate) mod allocator;
+pub mod held;
+mod members;
+pub(crate) mod sound;
+pub mod watermark;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use self::allocator::Allocator;
+pub use self::members::MemberError;
 pub use self::sound::Unsound;
 use self::sound::examine;
 use crate::assemble::Volume;
+use crate::check::{Finding, Report, Severity};
 use crate::format::{ComponentFlags, MAP_ENTRY_LEN, MapEntry, Record};
 use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
 use crate::io::{IoError, WriteAt};
@@ -152,6 +157,10 @@ struct Waiting {
 pub struct Space {
     /// Chunks that can still be handed out.
     pub free_chunks: u64,
+    /// The component that the next chunk comes from, or that the last came from when there is none left.
+    pub current: ComponentIndex,
+    /// Chunks of it that can still be handed out.
+    pub current_free: u32,
     /// Components above the current one that have room.
     pub free_components: usize,
 }
@@ -189,6 +198,12 @@ impl From<ReadError> for WriteError {
             ReadError::Lost { start, why } => Self::Lost { start, why },
         }
     }
+}
+
+/// The findings of a check because of which a volume is not written to, unless the user insists: errors and
+/// worse. What [`VolumeWriter::open`] refuses is refused even then.
+pub fn objections(report: &Report) -> impl Iterator<Item = &Finding> {
+    report.findings.iter().filter(|finding| finding.severity() >= Severity::Error)
 }
 
 impl<D: WriteAt + Clone> VolumeWriter<D> {
@@ -238,7 +253,13 @@ impl<D: WriteAt> VolumeWriter<D> {
 
     /// How much room is left.
     pub fn space(&self) -> Space {
-        Space { free_chunks: self.allocator.free(), free_components: self.allocator.free_components() }
+        let allocator = &self.allocator;
+        Space {
+            free_chunks: allocator.free(),
+            current: allocator.current(),
+            current_free: allocator.cursor(allocator.current()).room(),
+            free_components: allocator.free_components(),
+        }
     }
 
     /// The segments of `range` as reads see them, also where they are not durable yet.
@@ -688,7 +709,7 @@ fn within(offset: u64, start: u64, len: u64) -> Range<usize> {
     start..start + usize::try_from(len).expect("within the buffer")
 }
 
-fn is_zero(bytes: &[u8]) -> bool {
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     let (words, rest) = bytes.as_chunks::<64>();
     words.iter().all(|word| *word == [0; 64]) && rest.iter().all(|byte| *byte == 0)
 }

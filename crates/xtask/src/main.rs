@@ -7,10 +7,12 @@ mod process;
 mod progress;
 mod runtime;
 mod sample;
+mod soak;
 mod start;
 mod test;
 mod toolchain;
 mod tools;
+mod web;
 mod workspace;
 
 use anyhow::{Result, bail};
@@ -26,7 +28,11 @@ const USAGE: &str = "usage: cargo xtask VERB
                     measure the programs beside their peers
   bench --instructions
                     count what the engine's hot paths take
-  build             leave dist/virstor.wasm, dist/virstor-wasip1.wasm and target/release/virstor
+  soak [--minutes N] [--from SEED]
+                    go on with seeded tests, with new seeds
+  build             leave dist/virstor.wasm, dist/virstor-wasip1.wasm, target/release/virstor,
+                    dist/web/ and dist/virstor-inspector.html
+  web               only the last two of these
   package           build, and leave in dist/ what a release consists of
   reproduce         build the wasm programs twice and compare
   virstor ARGS...   run the wasm program on the current folder";
@@ -47,9 +53,11 @@ fn perform(verb: &str, args: &[OsString]) -> Result<ExitCode> {
         ("virstor", args) => return runtime::run_in_callers_folder(args),
         ("bench", options) => bench::bench(options)?,
         (bench::RELAY, words) => bench::relay(words)?,
+        ("soak", options) => soak::soak(options)?,
         ("build", []) => build::build_all()?,
         ("package", []) => package::package()?,
         ("reproduce", []) => build::reproduce()?,
+        ("web", []) => build::build_web()?,
         ("test", []) => test::test_all()?,
         ("start", []) => start::start()?,
         // Asks for what `start` does anyway while it leaves nothing running.

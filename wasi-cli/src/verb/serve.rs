@@ -45,6 +45,7 @@ use crate::{heap, output};
 pub(crate) fn run(args: &ServeArgs) -> Result<Status, Failure> {
     let heap = heap::open(&args.input, args.output, Tunables::default())?;
     let volume = heap::choose_one(&heap, &args.input, args.output)?;
+    heap::refuse_specimen(&heap, volume, "serve")?;
     let writable = match &args.overlay {
         Some(overlay) => Some(writing::open_overlay(&heap, volume, overlay)?),
         None if args.write => Some(writing::open(&heap, volume)?),

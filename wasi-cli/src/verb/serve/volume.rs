@@ -135,7 +135,9 @@ impl Volume {
             SegmentPlace::Data { component, .. } => self.component(component).state(),
             SegmentPlace::Lost(why) => {
                 let component = match why {
-                    Lost::MissingComponent(component) | Lost::PastEnd(component) => Some(component),
+                    Lost::MissingComponent(component)
+                    | Lost::PastEnd(component)
+                    | Lost::BadArea(component) => Some(component),
                     Lost::BadEntry | Lost::NoMap => None,
                 };
                 State::Lost { component, zero: self.zero_lost }
