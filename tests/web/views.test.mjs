@@ -1,11 +1,11 @@
 /** The views: by keyboard alone, for people who see or hear them otherwise, and on a telephone. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { browsers, site } from './browsers.mjs';
-import { filesIn, goldenFolder, load, open, settled, virstor } from './support.mjs';
+import { filesIn, goldenFolder, load, open, scratch, settled, virstor } from './support.mjs';
 
 const chromium = browsers.find(({ name }) => name === 'Chromium');
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -198,6 +198,36 @@ describe('views', { skip: !site || !chromium }, () => {
     await page.page.fill('#needle', 'abc');
     await page.page.keyboard.press('Enter');
     await page.until(() => document.querySelector('.search [role=alert]') !== null);
+    await page.close();
+  });
+
+  it('compare with a raw image as the program does, and with another set', async (test) => {
+    const folder = scratch(test);
+    const files = pathsOf('ufs2-little');
+    const image = join(folder, 'home.raw');
+    await virstor(folder, 'export', '--quiet', '-o', image, ...files);
+    const changed = readFileSync(image);
+    for (const place of [5, 0x200000, 0x200001, 0x1fffffe]) changed[place] ^= 0xff;
+    writeFileSync(image, changed);
+    const page = await load(browser, site);
+    await open(page, files);
+    await show(page, 'compare');
+    await page.setFiles('[data-pick=other]', [image]);
+    await page.until(() => document.querySelector('[data-compare=bytes] button:not(:disabled)') !== null);
+    await page.click('[data-compare=bytes] button');
+    await page.until(() => /33,554,432/.test(document.querySelector('[data-different]')?.innerText ?? ''));
+    const { out } = await virstor(folder, 'compare', '--json', ...files, '--with', image);
+    const { different, first_difference } = JSON.parse(out);
+    assert.equal(await page.evaluate(() => document.querySelector('[data-different]').dataset.different), String(different));
+    const told = await page.evaluate(() => document.querySelector('[data-different]').innerText);
+    assert.ok(told.includes(`0x${first_difference.toString(16)}`), told);
+
+    await open(page, pathsOf('15-map-provider-out-of-range'));
+    await page.setFiles('[data-pick=other]', pathsOf('19-map-two-on-one'));
+    await page.until(() => document.querySelector('[data-compare=maps]') !== null);
+    const rows = await page.evaluate(() => Array.from(document.querySelectorAll('[data-compare=maps] tbody tr'), (row) => row.innerText));
+    assert.deepEqual(rows.map((row) => row.split('\t')[0]), ['0xa0000', '0xe0000']);
+    assert.deepEqual(page.errors, []);
     await page.close();
   });
 });
