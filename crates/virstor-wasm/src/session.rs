@@ -622,7 +622,7 @@ impl Runs {
     }
 
     /// 0: hole; 1: data; 2: lost with a missing component; 3: lost by a bad entry; 4: lost without a map; 5: lost past
-    /// the end of a component.
+    /// the end of a component; 6: lost in an area that cannot be read.
     #[must_use]
     pub fn state(&self) -> Uint8Array {
         let state = |row: &Segment| match row.place {
@@ -632,6 +632,7 @@ impl Runs {
             SegmentPlace::Lost(Lost::BadEntry) => 3,
             SegmentPlace::Lost(Lost::NoMap) => 4,
             SegmentPlace::Lost(Lost::PastEnd(_)) => 5,
+            SegmentPlace::Lost(Lost::BadArea(_)) => 6,
         };
         Uint8Array::from(&self.rows.iter().map(state).collect::<Vec<_>>()[..])
     }
@@ -641,7 +642,9 @@ impl Runs {
     pub fn component(&self) -> Uint16Array {
         let component = |row: &Segment| match row.place {
             SegmentPlace::Data { component, .. }
-            | SegmentPlace::Lost(Lost::MissingComponent(component) | Lost::PastEnd(component)) => component.0,
+            | SegmentPlace::Lost(
+                Lost::MissingComponent(component) | Lost::PastEnd(component) | Lost::BadArea(component),
+            ) => component.0,
             _ => NO_COMPONENT,
         };
         Uint16Array::from(&self.rows.iter().map(component).collect::<Vec<_>>()[..])

@@ -2,11 +2,13 @@
 
 mod bench;
 mod build;
+mod package;
 mod process;
 mod progress;
 mod runtime;
 mod sample;
 mod site;
+mod soak;
 mod start;
 mod test;
 mod toolchain;
@@ -29,10 +31,16 @@ const USAGE: &str = "usage: cargo xtask VERB
   bench [--rounds N] [--dir DIR] [--out FILE]
                     measure the programs beside their peers
   bench --web       measure the web inspector in the browsers
+  bench --instructions
+                    count what the engine's hot paths take
+  soak [--minutes N] [--from SEED]
+                    go on with seeded tests, with new seeds
   build             leave dist/virstor.wasm, dist/virstor-wasip1.wasm, target/release/virstor,
                     dist/web/ and dist/virstor-inspector.html
   web               only the last two of these
   web-test          only the tests of the web inspector, in the browsers
+  package           build, and leave in dist/ what a release consists of
+  reproduce         build the wasm programs twice and compare
   virstor ARGS...   run the wasm program on the current folder";
 
 fn main() -> ExitCode {
@@ -52,7 +60,10 @@ fn perform(verb: &str, args: &[OsString]) -> Result<ExitCode> {
         ("bench", [web]) if web == "--web" => web_test::bench_web()?,
         ("bench", options) => bench::bench(options)?,
         (bench::RELAY, words) => bench::relay(words)?,
+        ("soak", options) => soak::soak(options)?,
         ("build", []) => build::build_all()?,
+        ("package", []) => package::package()?,
+        ("reproduce", []) => build::reproduce()?,
         ("web", []) => build::build_web()?,
         ("web-test", []) => web_test::test_web()?,
         ("test", []) => test::test_all()?,

@@ -2,7 +2,8 @@
 import { signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { fromDrop, fromInput } from '../engine/files';
-import { close, openPicked, openSample, phase } from './store';
+import { dialogs } from './commands';
+import { opened, openPicked, openSample, phase } from './store';
 
 const over = signal(false);
 
@@ -10,6 +11,11 @@ export function Open() {
   const picker = useRef<HTMLInputElement>(null);
   const folder = useRef<HTMLInputElement>(null);
   useEffect(acceptDrops, []);
+  useEffect(() => {
+    dialogs.pick = () => picker.current?.click();
+    dialogs.folder = () => folder.current?.click();
+  }, []);
+  const open = opened.value !== null;
   const pick = (event: Event) => {
     const input = event.currentTarget as HTMLInputElement;
     if (input.files?.length) void openPicked(fromInput(input.files), phase.value === 'open');
@@ -18,19 +24,20 @@ export function Open() {
   };
   return (
     <div class={`open${over.value ? ' over' : ''}`} data-drop>
-      <p>Drop the components of a volume here, in any order, or a folder of them.</p>
+      {!open && <p>Drop the components of a volume here, in any order, or a folder of them.</p>}
       <input ref={picker} type="file" multiple hidden data-pick="files" aria-label="Files" onChange={pick} />
       <input ref={folder} type="file" {...{ webkitdirectory: true }} hidden data-pick="folder" aria-label="Folder" onChange={pick} />
-      <button onClick={() => picker.current?.click()}>{phase.value === 'open' ? 'Add files' : 'Choose files'}</button>
-      <button onClick={() => folder.current?.click()}>Choose a folder</button>
-      <button data-sample onClick={() => void openSample()}>
-        Show the sample volume
-      </button>
-      {phase.value !== 'empty' && (
-        <button data-close onClick={close}>
-          Close
+      <span class="buttons">
+        <button class={open ? 'quiet' : 'main'} onClick={() => picker.current?.click()}>
+          {open ? 'Add files' : 'Choose files'}
         </button>
-      )}
+        <button class={open ? 'quiet folder' : ''} onClick={() => folder.current?.click()}>
+          {open ? 'Add a folder' : 'Choose a folder'}
+        </button>
+        <button class={open ? 'quiet' : ''} data-sample onClick={() => void openSample()}>
+          {open ? 'Sample' : 'Show the sample volume'}
+        </button>
+      </span>
     </div>
   );
 }

@@ -66,7 +66,7 @@ export type Severity = 'notice' | 'warning' | 'error' | 'fatal';
 export interface Check {
   verdict: Verdict;
   findings: Finding[];
-  unlisted: { code: string; count: bigint; volume: number | null }[];
+  unlisted: { code: string; count: bigint; volume: bigint | null }[];
   volumes: { name: string; id: number; verdict: Verdict }[];
 }
 
@@ -78,7 +78,7 @@ export interface Finding {
   message: string;
   freebsd: string;
   /** The volume by its place in `Check.volumes`, which may differ from its place in `Info.volumes`. */
-  volume: number | null;
+  volume: bigint | null;
   file: string | null;
   component: number | null;
   physical_chunk: bigint | null;
@@ -117,7 +117,7 @@ export interface RecordInfo {
   /** Where the record stands in the file, in bytes. */
   offset: bigint;
   /** The volume it belongs to, by its place in `Info.volumes`. */
-  volume: number | null;
+  volume: bigint | null;
   /** The number of the component it makes, if it makes one. */
   component: number | null;
   fields: Field[];
@@ -151,7 +151,7 @@ export interface Extent {
   component?: number;
   physical_chunk?: bigint;
   offset?: bigint;
-  reason?: 'missing_component' | 'bad_entry' | 'no_map' | 'past_end';
+  reason?: 'missing_component' | 'bad_entry' | 'no_map' | 'past_end' | 'bad_area';
 }
 
 export interface Totals {

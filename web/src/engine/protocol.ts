@@ -63,7 +63,7 @@ export interface Runs {
   first: bigint;
   start: BigUint64Array;
   length: BigUint64Array;
-  /** 0 hole, 1 data, 2 lost: missing component, 3 lost: bad entry, 4 lost: no map, 5 lost: past the end. */
+  /** 0 hole, 1 data, 2 lost: missing component, 3 lost: bad entry, 4 lost: no map, 5 lost: past the end, 6 lost: bad area. */
   state: Uint8Array;
   /** 65535: none. */
   component: Uint16Array;
