@@ -6,9 +6,10 @@ use virstor::assemble::Problem;
 use virstor::format::ByteOrder;
 use virstor::io::ReadAt;
 use virstor::locate::Place;
+use virstor_inspect::document::check::Check;
 use virstor_inspect::document::info::Info;
 use virstor_inspect::{Heap, InputFile, Options};
-use virstor_testkit::{ByteOrder as MapOrder, Counting, SetBuilder, SparseDisk};
+use virstor_testkit::{ByteOrder as MapOrder, Counting, GoldenSet, SetBuilder, SparseDisk};
 
 const MIB: u64 = 1 << 20;
 
@@ -235,4 +236,24 @@ fn opening_a_default_volume_reads_no_more_than_its_map_twice() {
     assert_eq!(info.volumes[0].kernel.taste, "starts");
     let read: u64 = disks.iter().map(|(_, disk)| disk.bytes()).sum();
     assert!(read <= 8 << 20, "{read} bytes were read");
+}
+
+#[test]
+fn a_record_that_its_last_chunk_overwrote_is_found_in_a_partition_too() {
+    let set = GoldenSet::load("32-add-overlap-after");
+    let look_with = |wrap: fn(&SparseDisk) -> SparseDisk| {
+        let disk = |file: &str| match file {
+            "c3" => wrap(set.disk(file)),
+            _ => set.disk(file).clone(),
+        };
+        let files: Vec<_> = set.files.keys().map(|file| (file, disk(file))).collect();
+        let heap = look(files.iter().map(|(file, disk)| input(file, disk)).collect());
+        let check = Check::new(&heap, &[0], true, &mut |_, _, _| ControlFlow::Continue(()));
+        let findings = check.findings.iter().map(|finding| (finding.code, finding.file.clone()));
+        findings.collect::<Vec<_>>()
+    };
+    let overwritten = |file: &str| vec![("last-chunk-overwrote-metadata", Some(file.to_string()))];
+    assert_eq!(look_with(SparseDisk::clone), overwritten("c3"));
+    assert_eq!(look_with(in_mbr), overwritten("c3s1"));
+    assert_eq!(look_with(in_gpt), overwritten("c3p1"));
 }

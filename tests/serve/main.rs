@@ -8,6 +8,7 @@ mod server;
 mod stdio;
 mod survival;
 mod tools;
+mod writes;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use virstor_testkit::GoldenSet;
@@ -56,6 +57,12 @@ fn main() {
         add("it_ends_after_the_last_client_on_request", &[Tool::Nbdinfo], endings::after_last);
         add("what_was_done_is_on_record", &[Tool::Nbdinfo], endings::record);
         add("addresses_that_cannot_be_had_are_named", &[], endings::address);
+        add("writers_see_what_any_of_them_wrote", &[Tool::Python], writes::like_zeros);
+        add("a_full_volume_refuses_what_needs_room", &[Tool::Python], writes::full);
+        add("unsound_sets_are_not_written_to", &[], writes::unsound);
+        add("a_partition_is_written_through", &[Tool::Python], writes::partition);
+        add("a_component_that_vanishes_costs_its_own_ranges", &[Tool::Python], writes::component_vanishes);
+        add("nothing_changes_where_nothing_is_written", &[Tool::Nbdcopy], writes::untouched);
     }
     for runtime in Runtime::ALL {
         let test = move || stdio::reads(runtime);
@@ -71,6 +78,8 @@ fn main() {
         add("a_signal_ends_it_in_order", &[], endings::signal);
         add("a_unix_socket_is_served_and_removed", &[Tool::Nbdcopy], endings::unix_socket);
         add("an_inherited_socket_is_served", &[Tool::Nbdinfo], endings::activation);
+        add("a_set_has_one_writer", &[], writes::locked);
+        add("a_file_that_cannot_be_written_is_named", &[], writes::read_only_file);
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

@@ -1,4 +1,5 @@
-//! Files of the host as disks of the engine: opened for reading, never for writing.
+//! Files of the host as disks of the engine. A [`Disk`] is opened for reading, never for writing; a verb that
+//! changes a set opens a [`WritableDisk`] beside it.
 
 #[cfg_attr(unix, path = "disk/unix.rs")]
 #[cfg_attr(windows, path = "disk/windows.rs")]
@@ -8,23 +9,86 @@ mod positional;
 #[cfg(all(target_os = "wasi", target_env = "p2"))]
 mod direct;
 
+pub(crate) mod writable;
+
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use virstor::io::{IoError, ReadAt};
+use virstor_inspect::source::Source;
 
+pub(crate) use self::writable::WritableDisk;
 use crate::failure::host_reason;
 
-/// A file that is read as a disk. Clones share the handle.
+/// A file that is read as a disk, as it is or with something put over it. Clones share the handle.
 #[derive(Debug, Clone)]
 pub(crate) struct Disk {
+    source: Source<HostDisk>,
+    path: Arc<Path>,
+}
+
+/// A file of the host as it is.
+#[derive(Debug, Clone)]
+pub(crate) struct HostDisk {
     file: Arc<HostFile>,
     size: u64,
 }
 
 impl Disk {
+    /// Opens `path` for reading.
+    ///
+    /// # Errors
+    ///
+    /// As [`HostDisk::open`].
+    pub(crate) fn open(path: &Path) -> Result<Self, String> {
+        HostDisk::open(path).map(|disk| Self::new(Source::file(disk), path))
+    }
+
+    /// What is read as `source`, which comes from the file at `path`.
+    pub(crate) fn new(source: Source<HostDisk>, path: &Path) -> Self {
+        Self { source, path: path.into() }
+    }
+
+    /// The same with something put over it.
+    pub(crate) fn map(self, put: impl FnOnce(Source<HostDisk>) -> Source<HostDisk>) -> Self {
+        Self { source: put(self.source), ..self }
+    }
+
+    /// What it is read as.
+    pub(crate) fn source(&self) -> &Source<HostDisk> {
+        &self.source
+    }
+
+    /// Where the file was opened.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file itself, where it is read as it is.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn file(&self) -> Option<&HostFile> {
+        self.source.plain().map(|disk| &*disk.file)
+    }
+}
+
+impl ReadAt for Disk {
+    fn size(&self) -> u64 {
+        self.source.size()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
+        self.source.read_at(offset, buf)
+    }
+
+    fn unreadable(&self, range: Range<u64>) -> Option<Range<u64>> {
+        self.source.unreadable(range)
+    }
+}
+
+impl HostDisk {
     /// Opens `path` for reading.
     ///
     /// # Errors
@@ -44,28 +108,24 @@ impl Disk {
         let size = (&file).seek(SeekFrom::End(0)).map_err(reason)?;
         Ok(Self { file: Arc::new(HostFile::for_reading(file, path)), size })
     }
-
-    /// The file itself.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn file(&self) -> &HostFile {
-        &self.file
-    }
 }
 
-impl ReadAt for Disk {
+impl ReadAt for HostDisk {
     fn size(&self) -> u64 {
         self.size
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
-        self.file.read_exact_at(offset, buf).map_err(|error| {
-            let reason = match error.kind() {
-                io::ErrorKind::UnexpectedEof => "the file ends before; has it shrunk?".into(),
-                _ => host_reason(&error),
-            };
-            IoError::new(offset, buf.len(), reason)
-        })
+        self.file.read_exact_at(offset, buf).map_err(|error| read_error(&error, offset, buf.len()))
     }
+}
+
+fn read_error(error: &io::Error, offset: u64, len: usize) -> IoError {
+    let reason = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the file ends before; has it shrunk?".into(),
+        _ => host_reason(error),
+    };
+    IoError::new(offset, len, reason)
 }
 
 /// An open file that is read and written at given places, whatever its cursor.

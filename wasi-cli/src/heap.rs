@@ -3,16 +3,19 @@
 use std::ffi::{OsStr, OsString};
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 use virstor::io::IoError;
 use virstor::kernel::Tunables;
 use virstor::plan::ReadError;
+use virstor::specimen::{FileInfo, Purpose, Specimen};
 use virstor_inspect::document::map::lost;
 use virstor_inspect::heap::Stranger;
+use virstor_inspect::source::Source;
 use virstor_inspect::{Heap, InputFile, Options, Stage};
 
 use crate::args::{Input, Output};
-use crate::disk::Disk;
+use crate::disk::{Disk, HostDisk};
 use crate::failure::Failure;
 use crate::identity::Identity;
 use crate::output::{note, shown};
@@ -39,20 +42,13 @@ pub(crate) fn open(input: &Input, output: Output, tunables: Tunables) -> Result<
         files.push((spec, identity));
     }
     let preferred = preferred(input, &files)?;
-    let files = files
-        .iter()
-        .enumerate()
-        .map(|(number, (spec, _))| InputFile {
-            label: shown(spec.path),
-            provider: spec.provider(),
-            disk: Disk::open(spec.path),
-            sector_size: spec.sector_size.or(input.sector_size),
-            preferred: preferred.contains(&number),
-        })
-        .collect();
+    let mut inputs = Vec::new();
+    for (number, (spec, _)) in files.iter().enumerate() {
+        inputs.extend(opened(spec, preferred.contains(&number), input, output));
+    }
     let options = Options { scan_len: input.scan, tunables };
     let mut progress = Progress::new(output.progress, output.quiet);
-    Ok(Heap::look(files, options, &mut |stage, done, total| {
+    Ok(Heap::look(inputs, options, &mut |stage, done, total| {
         let what = match stage {
             Stage::Searching(file) => format!("searching {file}"),
             Stage::ReadingMap(file) => format!("reading the map on {file}"),
@@ -60,6 +56,86 @@ pub(crate) fn open(input: &Input, output: Output, tunables: Tunables) -> Result<
         progress.report(&what, done, total);
         ControlFlow::Continue(())
     }))
+}
+
+/// What a FILE is: itself, or the files that it is a specimen of.
+fn opened(spec: &FileSpec<'_>, preferred: bool, input: &Input, output: Output) -> Vec<InputFile<Disk>> {
+    let sector_size = spec.sector_size.or(input.sector_size);
+    let label = shown(spec.path);
+    let file = |disk| {
+        vec![InputFile { label: label.clone(), provider: spec.provider(), disk, sector_size, preferred }]
+    };
+    let disk = match HostDisk::open(spec.path) {
+        Ok(disk) => disk,
+        Err(reason) => return file(Err(reason)),
+    };
+    if !Specimen::is_one(&disk) {
+        return file(Ok(Disk::new(Source::file(disk), spec.path)));
+    }
+    let specimen = match Specimen::open(disk) {
+        Ok(specimen) => Arc::new(specimen),
+        Err(error) => return file(Err(error.to_string())),
+    };
+    if !output.quiet {
+        let count = specimen.files().len();
+        note(&format!("{label} is a specimen of {count} files: what the volume holds is not in it"));
+    }
+    let part = |(number, info): (usize, &FileInfo)| {
+        let part = part(&specimen, number, info, spec.path);
+        InputFile { sector_size: sector_size.or(part.sector_size), preferred, ..part }
+    };
+    specimen.files().enumerate().map(part).collect()
+}
+
+/// Opens a backup of records and map: a heap with one volume.
+///
+/// # Errors
+///
+/// [`Failure::Operation`] when it cannot be read, or is none.
+pub(crate) fn open_backup(path: &Path) -> Result<Heap<Disk>, Failure> {
+    let shown = shown(path);
+    let failed = |reason: String| Failure::Operation(format!("{shown}: {reason}"));
+    let specimen = Specimen::open(HostDisk::open(path).map_err(failed)?);
+    let specimen = Arc::new(specimen.map_err(|error| failed(error.to_string()))?);
+    if specimen.purpose() != Purpose::Backup {
+        return Err(failed("is a specimen, not a backup; 'virstor backup-map' makes one".into()));
+    }
+    let part = |(number, info): (usize, &FileInfo)| part(&specimen, number, info, path);
+    let files = specimen.files().enumerate().map(part).collect();
+    let heap = Heap::look(files, Options::default(), &mut |_, _, _| ControlFlow::Continue(()));
+    match heap.volumes().len() {
+        1 => Ok(heap),
+        count => Err(failed(format!("describes {count} volumes, and a backup describes one"))),
+    }
+}
+
+/// A file that a specimen at `path` stands for.
+fn part(specimen: &Arc<Specimen<HostDisk>>, number: usize, info: &FileInfo, path: &Path) -> InputFile<Disk> {
+    InputFile {
+        label: shown(&info.label),
+        provider: info.provider.clone(),
+        disk: Ok(Disk::new(Source::specimen(specimen.disk(number)), path)),
+        sector_size: info.sector_size,
+        preferred: false,
+    }
+}
+
+/// Refuses what takes the volume's data where that is not there.
+///
+/// # Errors
+///
+/// [`Failure::Operation`] when a component of the volume comes from a specimen.
+pub(crate) fn refuse_specimen(heap: &Heap<Disk>, volume: usize, verb: &str) -> Result<(), Failure> {
+    for component in heap.volumes()[volume].components.values() {
+        let file = &heap.files()[heap.located()[component.candidate].0];
+        if let Some(disk) = file.disk.as_ref().ok().filter(|disk| disk.source().is_specimen()) {
+            let path = shown(disk.path());
+            return Err(Failure::Operation(format!(
+                "{path}: is a specimen, which does not hold what '{verb}' needs: the data of the volume"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Whether `path` leads to one of the files.
@@ -212,16 +288,16 @@ fn preferred(input: &Input, files: &[(FileSpec<'_>, Identity)]) -> Result<Vec<us
 
 /// A FILE argument: `[NAME=]FILE[@SECTORSIZE]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FileSpec<'a> {
-    path: &'a Path,
+pub(crate) struct FileSpec<'a> {
+    pub(crate) path: &'a Path,
     name: Option<&'a str>,
-    sector_size: Option<u32>,
+    pub(crate) sector_size: Option<u32>,
 }
 
 impl<'a> FileSpec<'a> {
     /// Takes the text apart; a file that exists under the whole text is taken as it stands, and so is a name
     /// that is no text.
-    fn parse(argument: &'a OsStr) -> Result<Self, Failure> {
+    pub(crate) fn parse(argument: &'a OsStr) -> Result<Self, Failure> {
         let whole = Self { path: Path::new(argument), name: None, sector_size: None };
         let Some(text) = argument.to_str().filter(|_| !whole.path.exists()) else { return Ok(whole) };
         let (mut path, mut spec) = (text, whole);
@@ -245,7 +321,7 @@ impl<'a> FileSpec<'a> {
     }
 
     /// What FreeBSD would call it: the name given, or the file's own without its folders and `/dev/`.
-    fn provider(&self) -> Vec<u8> {
+    pub(crate) fn provider(&self) -> Vec<u8> {
         let base = || self.path.file_name().unwrap_or(self.path.as_os_str());
         let name = self.name.map_or_else(base, OsStr::new);
         name.as_encoded_bytes().to_vec()

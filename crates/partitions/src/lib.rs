@@ -5,6 +5,8 @@
 //! also believed where the kernel wants more of the disk to be intact (a GPT without its protective MBR, a
 //! disk image that was cut off), and one bad entry does not take the others with it.
 //!
+//! [`signature`] names what else a disk starts with.
+//!
 //! No table is trusted: counts and sizes are checked before anything is read or kept, so the memory for one
 //! search stays below 16 MiB, and so does the reading, whatever the tables say. A usual disk costs some 20 KiB
 //! of each.
@@ -17,6 +19,7 @@ mod bsd;
 mod gpt;
 mod kind;
 mod mbr;
+pub mod signature;
 mod source;
 
 use alloc::format;

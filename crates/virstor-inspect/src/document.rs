@@ -3,7 +3,9 @@
 //! Field names are a contract with scripts: additions are welcome, renames are not. Sizes and offsets are in
 //! bytes unless a field says otherwise.
 
+pub mod change;
 pub mod check;
+pub mod collect;
 pub mod dump;
 pub mod export;
 pub mod info;
@@ -11,6 +13,7 @@ pub mod map;
 pub mod record;
 pub mod serve;
 pub mod status;
+pub mod undo;
 
 /// Derives what every part of a document needs.
 macro_rules! document {

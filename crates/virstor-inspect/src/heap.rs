@@ -1,7 +1,7 @@
 //! A heap of files, looked through: which volumes are in it, what their maps say, what FreeBSD would do.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use virstor::assemble::{Assembly, Candidate, Volume, assemble};
 use virstor::check::{Report, Subject, check};
@@ -78,6 +78,10 @@ impl<D: ReadAt> ReadAt for FileDisk<D> {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
         self.disk.read_at(offset, buf)
     }
+
+    fn unreadable(&self, range: Range<u64>) -> Option<Range<u64>> {
+        self.disk.unreadable(range)
+    }
 }
 
 /// The bytes of a component: a window on a file.
@@ -101,6 +105,19 @@ pub enum Stranger {
     Unfit(usize),
 }
 
+/// A file, or a partition of one, in which no record was found: it may be a component that lost it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unclaimed {
+    /// The number of the file in [`Heap::files`].
+    pub file: usize,
+    /// What FreeBSD adds to the name of the file ("p2"); nothing for the whole of it.
+    pub suffix: String,
+    /// Its first byte in the file.
+    pub start: u64,
+    /// Its length in bytes.
+    pub len: u64,
+}
+
 /// The files, looked through.
 #[derive(Debug)]
 pub struct Heap<D> {
@@ -110,9 +127,11 @@ pub struct Heap<D> {
     assembly: Assembly,
     maps: Vec<MapReport>,
     strangers: Vec<(usize, Stranger)>,
+    unclaimed: Vec<Unclaimed>,
     kernel: Kernel<ComponentDisk<D>>,
     outcomes: Vec<(usize, String, Outcome)>,
     files_by_name: BTreeMap<Vec<u8>, BTreeSet<usize>>,
+    options: Options,
 }
 
 static NO_FILES: BTreeSet<usize> = BTreeSet::new();
@@ -124,7 +143,7 @@ impl<D: ReadAt + Clone> Heap<D> {
         for (number, file) in files.iter().enumerate() {
             findings.search(number, file, options, progress);
         }
-        let Findings { located, candidates, mut strangers, offers } = findings;
+        let Findings { located, candidates, mut strangers, unclaimed, offers } = findings;
         let assembly = assemble(&candidates);
         for (candidate, _) in &assembly.unfit {
             strangers.push((located[*candidate].0, Stranger::Unfit(*candidate)));
@@ -145,9 +164,11 @@ impl<D: ReadAt + Clone> Heap<D> {
             assembly,
             maps: Vec::new(),
             strangers,
+            unclaimed,
             kernel: Kernel::new(options.tunables),
             outcomes: Vec::new(),
             files_by_name,
+            options,
         };
         heap.scan_maps(&mut scans, progress);
         heap.ask_kernel(&offers, &mut scans, progress);
@@ -162,6 +183,11 @@ impl<D: ReadAt + Clone> Heap<D> {
     /// What the map of a volume says; a volume without component 0 has no entries.
     pub fn map_report(&self, volume: usize) -> &MapReport {
         &self.maps[volume]
+    }
+
+    /// How it was looked.
+    pub fn options(&self) -> Options {
+        self.options
     }
 
     /// The files as given.
@@ -224,12 +250,12 @@ impl<D: ReadAt + Clone> Heap<D> {
         VolumeReader::new(self.assembly.volumes[volume].clone(), disks, order, map_memory)
     }
 
-    /// Checks one volume; the files without a record are looked at, too: one of them may have lost it.
+    /// Checks one volume; what holds no record is looked at, too: one of these may have lost it.
     pub fn check(&self, number: usize, progress: &mut Progress<'_>) -> Report {
         let volume = &self.assembly.volumes[number];
         let disks = self.disks(volume);
-        let whole = |(file, disk): (usize, &D)| window(file, &self.files[file], 0, disk.size());
-        let unclaimed: Vec<ComponentDisk<D>> = self.unclaimed().filter_map(whole).collect();
+        let unclaimed: Vec<ComponentDisk<D>> =
+            self.unclaimed.iter().map(|one| self.unclaimed_disk(one)).collect();
         let subject = Subject {
             assembly: &self.assembly,
             volume: number,
@@ -242,22 +268,29 @@ impl<D: ReadAt + Clone> Heap<D> {
         check(&subject, &mut |done, all| progress(Stage::ReadingMap(label), done, all))
     }
 
-    /// The label of a file without a record, by the number [`check`](Self::check) gives it.
-    pub fn unclaimed_label(&self, number: usize) -> Option<&str> {
-        self.unclaimed().nth(number).map(|(file, _)| self.files[file].label.as_str())
+    /// Files and partitions without a record, in the order in which [`check`](Self::check) numbers them.
+    pub fn unclaimed(&self) -> &[Unclaimed] {
+        &self.unclaimed
     }
 
-    /// The files without a record.
-    fn unclaimed(&self) -> impl Iterator<Item = (usize, &D)> {
-        let recordless = self
-            .strangers
-            .iter()
-            .filter(|(_, stranger)| matches!(stranger, Stranger::NotVirstor { .. }))
-            .map(|(file, _)| *file);
-        recordless.filter_map(|file| Some((file, self.files[file].disk.as_ref().ok()?)))
+    /// What people call a file or partition without a record.
+    pub fn unclaimed_label(&self, number: usize) -> Option<String> {
+        let one = self.unclaimed.get(number)?;
+        Some(format!("{}{}", self.files[one.file].label, one.suffix))
     }
 
-    fn disks(&self, volume: &Volume) -> BTreeMap<ComponentIndex, ComponentDisk<D>> {
+    /// The `len` bytes from `start` on of a file; `None` when it has fewer or cannot be read.
+    pub fn part(&self, file: usize, start: u64, len: u64) -> Option<ComponentDisk<D>> {
+        window(file, &self.files[file], start, len)
+    }
+
+    /// The bytes of a file or partition without a record.
+    pub fn unclaimed_disk(&self, one: &Unclaimed) -> ComponentDisk<D> {
+        window(one.file, &self.files[one.file], one.start, one.len).expect("it was read before")
+    }
+
+    /// The disks of the components of `volume`, which is one of the heap's, that are there.
+    pub fn disks(&self, volume: &Volume) -> BTreeMap<ComponentIndex, ComponentDisk<D>> {
         let disk = |candidate: usize| {
             let (file, located) = &self.located[candidate];
             window(*file, &self.files[*file], located.start, located.len).expect("it was read before")
@@ -319,12 +352,16 @@ struct Offer {
 /// The sector size of a file that nothing tells about.
 const USUAL_SECTOR_SIZE: u32 = 512;
 
+/// Most places of one file that are looked at for a lost record; a partition table can be made to list any number.
+const MOST_UNCLAIMED: usize = 256;
+
 /// What the search through the files brings up.
 #[derive(Default)]
 struct Findings {
     located: Vec<(usize, Located)>,
     candidates: Vec<Candidate>,
     strangers: Vec<(usize, Stranger)>,
+    unclaimed: Vec<Unclaimed>,
     offers: Vec<Offer>,
 }
 
@@ -353,6 +390,7 @@ impl Findings {
             Err(error) => self.strange(number, Stranger::Unreadable(error.to_string())),
             Ok(found) => {
                 self.offer(number, file, disk.size(), &regions, &found);
+                self.note_unclaimed(number, disk.size(), &regions, &found);
                 if found.is_empty() {
                     let searched = options.scan_len.min(disk.size());
                     self.strange(number, Stranger::NotVirstor { searched, size: disk.size() });
@@ -366,6 +404,22 @@ impl Findings {
 
     fn strange(&mut self, file: usize, stranger: Stranger) {
         self.strangers.push((file, stranger));
+    }
+
+    /// Notes the file and its partitions as far as no component lies in them.
+    fn note_unclaimed(&mut self, file: usize, size: u64, regions: &[Region], found: &[Located]) {
+        let whole = Region { name: String::new(), start: 0, len: size };
+        let taken = |region: &Region| {
+            let overlaps = |located: &Located| {
+                located.start < region.start + region.len && region.start < located.start + located.len
+            };
+            found.iter().any(overlaps)
+        };
+        let free = std::iter::once(&whole).chain(regions).filter(|region| !taken(region));
+        for region in free.take(MOST_UNCLAIMED) {
+            let suffix = region.name.clone();
+            self.unclaimed.push(Unclaimed { file, suffix, start: region.start, len: region.len });
+        }
     }
 
     fn keep<D>(&mut self, number: usize, file: &InputFile<D>, located: Located) {

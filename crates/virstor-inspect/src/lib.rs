@@ -9,8 +9,12 @@
 //! ```
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod collect;
+pub mod ddrescue;
 pub mod document;
 pub mod heap;
+pub mod restore;
+pub mod source;
 mod words;
 
 pub use heap::{Heap, InputFile, Options, Stage};

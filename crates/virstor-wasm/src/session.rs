@@ -57,7 +57,7 @@ pub struct Session {
     files: Vec<InputFile<Disk>>,
     heap: Option<Rc<Heap<Disk>>>,
     volumes: Vec<Opened>,
-    /// Whether the maps were read to their ends.
+    /// Whether maps were read, and files searched, to their ends.
     whole: bool,
     idle: RefCell<Option<gloo::timers::callback::Timeout>>,
 }
@@ -106,13 +106,13 @@ impl Session {
         });
     }
 
-    /// Looks through the files. Of each map at most `map_budget` bytes are read; see
-    /// [`isWhole`](Self::is_whole). `progress` hears `(stage, label, done, all)`, both in bytes.
-    pub fn look(&mut self, map_budget: u64, progress: &Function) {
+    /// Looks through the files. Of each map, and of each file that has to be searched, at most `budget` bytes are read;
+    /// see [`isWhole`](Self::is_whole). `progress` hears `(stage, label, done, all)`, both in bytes.
+    pub fn look(&mut self, budget: u64, progress: &Function) {
         let mut whole = true;
         let heap = Heap::look(self.files.clone(), Options::default(), &mut |stage, done, all| {
             tell(progress, stage, done, all);
-            if matches!(stage, Stage::ReadingMap(_)) && done >= map_budget {
+            if done >= budget {
                 whole = false;
                 return ControlFlow::Break(());
             }
@@ -127,7 +127,7 @@ impl Session {
         self.whole = whole;
     }
 
-    /// Whether [`look`](Self::look) read the maps to their ends; else the counts in `info` are of a part.
+    /// Whether [`look`](Self::look) read maps, and searched files, to their ends; else the counts in `info` are of a part.
     #[wasm_bindgen(js_name = isWhole)]
     #[must_use]
     pub fn is_whole(&self) -> bool {
@@ -622,7 +622,7 @@ impl Runs {
     }
 
     /// 0: hole; 1: data; 2: lost with a missing component; 3: lost by a bad entry; 4: lost without a map; 5: lost past
-    /// the end of a component.
+    /// the end of a component; 6: lost in an area that cannot be read.
     #[must_use]
     pub fn state(&self) -> Uint8Array {
         let state = |row: &Segment| match row.place {
@@ -632,6 +632,7 @@ impl Runs {
             SegmentPlace::Lost(Lost::BadEntry) => 3,
             SegmentPlace::Lost(Lost::NoMap) => 4,
             SegmentPlace::Lost(Lost::PastEnd(_)) => 5,
+            SegmentPlace::Lost(Lost::BadArea(_)) => 6,
         };
         Uint8Array::from(&self.rows.iter().map(state).collect::<Vec<_>>()[..])
     }
@@ -641,7 +642,9 @@ impl Runs {
     pub fn component(&self) -> Uint16Array {
         let component = |row: &Segment| match row.place {
             SegmentPlace::Data { component, .. }
-            | SegmentPlace::Lost(Lost::MissingComponent(component) | Lost::PastEnd(component)) => component.0,
+            | SegmentPlace::Lost(
+                Lost::MissingComponent(component) | Lost::PastEnd(component) | Lost::BadArea(component),
+            ) => component.0,
             _ => NO_COMPONENT,
         };
         Uint16Array::from(&self.rows.iter().map(component).collect::<Vec<_>>()[..])

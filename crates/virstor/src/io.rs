@@ -8,6 +8,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
 /// A disk, partition or image file that can be read at any position.
 ///
@@ -24,6 +25,13 @@ pub trait ReadAt {
     /// [`IoError`] when not all of `buf` could be filled, whatever the reason. What `buf` holds then is
     /// unspecified.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError>;
+
+    /// The first stretch of `range` that is known not to be readable, without trying: a bad area of the disk
+    /// that this is an image of. `None` where nothing is known, which most drivers leave it at.
+    fn unreadable(&self, range: Range<u64>) -> Option<Range<u64>> {
+        _ = range;
+        None
+    }
 }
 
 /// A disk that can also be written to.
@@ -134,6 +142,10 @@ impl<T: ReadAt + ?Sized> ReadAt for &T {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
         (**self).read_at(offset, buf)
     }
+
+    fn unreadable(&self, range: Range<u64>) -> Option<Range<u64>> {
+        (**self).unreadable(range)
+    }
 }
 
 impl<T: ReadAt + ?Sized> ReadAt for Arc<T> {
@@ -143,6 +155,10 @@ impl<T: ReadAt + ?Sized> ReadAt for Arc<T> {
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
         (**self).read_at(offset, buf)
+    }
+
+    fn unreadable(&self, range: Range<u64>) -> Option<Range<u64>> {
+        (**self).unreadable(range)
     }
 }
 
@@ -226,6 +242,11 @@ impl<D: ReadAt> ReadAt for Window<D> {
             return Err(IoError::new(offset, buf.len(), "past the end"));
         }
         self.disk.read_at(self.start + offset, buf)
+    }
+
+    fn unreadable(&self, range: Range<u64>) -> Option<Range<u64>> {
+        let found = self.disk.unreadable(self.start + range.start..self.start + range.end)?;
+        Some(found.start - self.start..found.end - self.start)
     }
 }
 

@@ -5,7 +5,9 @@
 extern crate alloc;
 
 pub mod assemble;
+pub mod change;
 pub mod check;
+pub mod edit;
 pub mod format;
 pub mod geometry;
 pub mod io;
@@ -15,5 +17,7 @@ pub mod locate;
 pub mod map;
 pub mod patch;
 pub mod plan;
+pub mod specimen;
 pub mod taste;
+pub mod undo;
 pub mod write;

@@ -51,6 +51,8 @@ pub enum Lost {
     NoMap,
     /// Their chunk reaches past the end of its component.
     PastEnd(ComponentIndex),
+    /// They lie in an area of their component that is known to be unreadable.
+    BadArea(ComponentIndex),
 }
 
 impl Segment {
@@ -109,6 +111,21 @@ impl<D: ReadAt> VolumeReader<D> {
         self.disks.get(&component)
     }
 
+    /// Takes the disks out; [`replace`](Self::replace) puts some in again.
+    pub(crate) fn take_disks(&mut self) -> BTreeMap<ComponentIndex, D> {
+        core::mem::take(&mut self.disks)
+    }
+
+    /// Goes on with other components. Component 0 and its map stay what they are.
+    pub(crate) fn replace(&mut self, volume: Volume, disks: BTreeMap<ComponentIndex, D>) {
+        (self.bounds, self.volume, self.disks) = (volume.bounds(), volume, disks);
+    }
+
+    /// The byte order of the map.
+    pub(crate) fn map_order(&self) -> ByteOrder {
+        self.map.as_ref().map_or(ByteOrder::Little, MapPages::order)
+    }
+
     /// The map, where component 0 is there.
     pub(crate) fn map_mut(&mut self) -> Option<&mut MapPages<D>> {
         self.map.as_mut()
@@ -125,6 +142,7 @@ impl<D: ReadAt> VolumeReader<D> {
         Segments {
             volume: &self.volume,
             bounds: &self.bounds,
+            disks: &self.disks,
             map: self.map.as_mut(),
             next: range.start,
             end: range.end,
@@ -193,6 +211,7 @@ pub enum ReadError {
 pub struct Segments<'a, D> {
     volume: &'a Volume,
     bounds: &'a Bounds,
+    disks: &'a BTreeMap<ComponentIndex, D>,
     map: Option<&'a mut MapPages<D>>,
     next: u64,
     end: u64,
@@ -255,7 +274,20 @@ impl<D: ReadAt> Segments<'_, D> {
         if there == 0 {
             return lost(Lost::PastEnd(entry.component), len);
         }
-        Segment { start, len: there, place: SegmentPlace::Data { component: entry.component, offset } }
+        self.readable(entry.component, offset, there)
+    }
+
+    /// The first of the `len` bytes from `offset` of a component on that are alike in being readable.
+    fn readable(&self, component: ComponentIndex, offset: u64, len: u64) -> Segment {
+        let disk = self.disks.get(&component);
+        let bad = disk.and_then(|disk| disk.unreadable(offset..offset + len));
+        let (len, place) = match bad {
+            Some(bad) if bad.start == offset => {
+                (bad.end - bad.start, SegmentPlace::Lost(Lost::BadArea(component)))
+            }
+            bad => (bad.map_or(len, |bad| bad.start - offset), SegmentPlace::Data { component, offset }),
+        };
+        Segment { start: self.next, len, place }
     }
 
     /// How many chunks may be named from that of a valid entry on.

@@ -3,7 +3,6 @@
 mod copy;
 mod qcow2;
 mod raw;
-mod target;
 
 use std::io;
 use std::ops::Range;
@@ -21,6 +20,7 @@ use virstor_inspect::heap::ComponentDisk;
 use crate::args::{ExportArgs, Format, Missing as OnMissing};
 use crate::disk::Disk;
 use crate::failure::{Failure, Status, host_reason};
+use crate::new_file::NewFile;
 use crate::progress::Progress;
 use crate::size::human;
 use crate::{heap, output, range, verb};
@@ -63,6 +63,7 @@ impl Job<'_> {
 pub(crate) fn run(args: &ExportArgs) -> Result<Status, Failure> {
     let heap = heap::open(&args.input, args.output, Tunables::default())?;
     let volume = heap::choose_one(&heap, &args.input, args.output)?;
+    heap::refuse_specimen(&heap, volume, "export")?;
     let range = range::within(args.range, heap.volumes()[volume].size())?;
     let to_stdout = args.out.as_os_str() == "-";
     if to_stdout && args.output.json {
@@ -83,7 +84,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Status, Failure> {
             Format::Qcow2 => qcow2::to_stdout(&job, &mut progress)?,
         }
     } else {
-        let target = target::Target::create(&args.out, args.force, &args.input)?;
+        let target = NewFile::create(&args.out, args.force, &args.input)?;
         let written = match format {
             Format::Raw => raw::to_file(&job, target.file(), &mut progress),
             Format::Qcow2 => qcow2::to_file(&job, target.file().as_std(), &mut progress),

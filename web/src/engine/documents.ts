@@ -151,7 +151,7 @@ export interface Extent {
   component?: number;
   physical_chunk?: bigint;
   offset?: bigint;
-  reason?: 'missing_component' | 'bad_entry' | 'no_map' | 'past_end';
+  reason?: 'missing_component' | 'bad_entry' | 'no_map' | 'past_end' | 'bad_area';
 }
 
 export interface Totals {

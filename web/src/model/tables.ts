@@ -4,7 +4,7 @@
 export interface Run {
   start: bigint;
   length: bigint;
-  /** 0 hole, 1 data, 2 lost: missing component, 3 lost: bad entry, 4 lost: no map, 5 lost: past the end. */
+  /** 0 hole, 1 data, 2 lost: missing component, 3 lost: bad entry, 4 lost: no map, 5 lost: past the end, 6 lost: bad area. */
   state: number;
   component: number | null;
   /** First byte on the component. */
@@ -20,8 +20,8 @@ export interface Columns {
   offset: BigInt64Array;
 }
 
-const REASONS = ['', '', 'missing_component', 'bad_entry', 'no_map', 'past_end'];
-const WORDS = ['hole', 'data', 'lost: component missing', 'lost: bad map entry', 'lost: no map', 'lost: past the end'];
+const REASONS = ['', '', 'missing_component', 'bad_entry', 'no_map', 'past_end', 'bad_area'];
+const WORDS = ['hole', 'data', 'lost: component missing', 'lost: bad map entry', 'lost: no map', 'lost: past the end', 'lost: bad area'];
 
 export function runsOf(columns: Columns): Run[] {
   return Array.from(columns.start, (start, row) => ({

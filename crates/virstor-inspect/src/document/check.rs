@@ -133,7 +133,7 @@ impl FindingInfo {
         let file = |party: Party| match party {
             Party::Component(index) => component(index).map(|candidate| heap.label_of(candidate).to_string()),
             Party::Candidate(candidate) => Some(heap.label_of(candidate).to_string()),
-            Party::Disk(disk) => heap.unclaimed_label(disk).map(ToString::to_string),
+            Party::Disk(disk) => heap.unclaimed_label(disk),
         };
         let name = |party: Party| match (party, file(party)) {
             (Party::Component(index), Some(file)) => format!("component {index} ({file})"),

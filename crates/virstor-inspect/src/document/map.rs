@@ -24,7 +24,7 @@ document! {
         /// Its first byte on the component.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub offset: Option<u64>,
-        /// Why it is lost: `missing_component`, `bad_entry`, `no_map` or `past_end`.
+        /// Why it is lost: `missing_component`, `bad_entry`, `no_map`, `past_end` or `bad_area`.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub reason: Option<&'static str>,
     }
@@ -124,6 +124,7 @@ pub fn lost(why: Lost) -> (&'static str, Option<u16>) {
         Lost::BadEntry => ("bad_entry", None),
         Lost::NoMap => ("no_map", None),
         Lost::PastEnd(component) => ("past_end", Some(component.0)),
+        Lost::BadArea(component) => ("bad_area", Some(component.0)),
     }
 }
 

@@ -300,11 +300,21 @@ impl<'a> Members<'a> {
         self.judge_field("md_chunk_size", chunk_size, |record| u64::from(record.md_chunk_size.get()));
     }
 
+    /// Whether a volume was growing: what its records say becomes larger one after the other, upward, once the map
+    /// is zero where it will reach.
+    fn is_torn_growth(&self, field: &str, expected: u64) -> bool {
+        let sizes = || self.by_number.values().map(|candidate| self.record(*candidate).md_virsize.get());
+        field == "md_virsize"
+            && sizes().next() == Some(expected)
+            && sizes().is_sorted_by(|before, after| before >= after)
+            && sizes().collect::<BTreeSet<_>>().len() == 2
+    }
+
     fn judge_field(&mut self, field: &'static str, expected: u64, read: impl Fn(&Record) -> u64) {
         let candidates = self.candidates;
         let value_of = |candidate: &usize| read(&candidates[*candidate].located.tasted.record);
         let agreeing = self.by_number.values().filter(|candidate| value_of(candidate) == expected).count();
-        let outvoted = agreeing * 2 > self.by_number.len();
+        let outvoted = agreeing * 2 > self.by_number.len() || self.is_torn_growth(field, expected);
         for (index, candidate) in &self.by_number {
             let (index, value) = (*index, value_of(candidate));
             if value != expected {

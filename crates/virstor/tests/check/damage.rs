@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use virstor::check::{Code, LISTED};
-use virstor_testkit::{ByteOrder, MapEntry, SetBuilder, SparseDisk, for_each_seed};
+use virstor_testkit::{ByteOrder, MapEntry, SetBuilder, SparseDisk, SplitMix64, for_each_seed};
 
 use crate::support::{Heap, check_built, check_files, expect, offers};
 
@@ -65,6 +65,46 @@ fn the_order_of_first_writes_does_not_matter() {
             .fold(set, |set, (at, (component, chunk))| set.map(*at, component, chunk));
         expect(&check_built(set), &[]);
     });
+}
+
+/// A set as label and the kernel's allocator leave it: any geometry label makes, any number of chunks in use, the
+/// virtual chunks first written in any order.
+fn labelled_and_used(random: &mut SplitMix64) -> SetBuilder {
+    let sector_size = *random.choose(&[512_u32, 1024, 2048, 4096, 8192]);
+    let chunk_size = (128 << 10) * (1 + random.below(12));
+    let per_sector = u64::from(sector_size) / 8;
+    let virtual_chunks = per_sector * (1 + random.below(40_000 / per_sector));
+    let reserved = 2 * (virtual_chunks * 8).div_ceil(chunk_size);
+    let size = |random: &mut SplitMix64| {
+        let ragged = random.below(chunk_size / u64::from(sector_size)) * u64::from(sector_size);
+        chunk_size * (reserved + 4 + random.below(30)) + random.below(2) * ragged
+    };
+    let sizes: Vec<u64> = (0..=random.below(5)).map(|_| size(random)).collect();
+    let room = |size: u64| u32::try_from((size - u64::from(sector_size)) / chunk_size).unwrap();
+    let first_free = |number| if number == 0 { u32::try_from(reserved).unwrap() } else { 0 };
+    let places: Vec<(u16, u32)> = (0_u16..)
+        .zip(&sizes)
+        .flat_map(|(number, size)| (first_free(number)..room(*size)).map(move |chunk| (number, chunk)))
+        .collect();
+    let most = places.len().min(usize::try_from(virtual_chunks).unwrap());
+    let some = usize::try_from(random.below(most as u64 + 1)).unwrap();
+    let used = *random.choose(&[0, most, some]);
+    let mut order: Vec<u64> = (0..virtual_chunks).collect();
+    if random.below(2) == 0 {
+        random.shuffle(&mut order);
+    }
+    let set = SetBuilder::new("dev")
+        .sector_size(sector_size)
+        .chunk_size(u32::try_from(chunk_size).unwrap())
+        .virtual_chunks(virtual_chunks)
+        .components(sizes);
+    let written = order.into_iter().zip(places).take(used);
+    written.fold(set, |set, (at, (component, chunk))| set.map(at, component, chunk))
+}
+
+#[test]
+fn no_sound_set_of_any_geometry_has_a_finding_above_a_notice() {
+    for_each_seed(0..400, |random| expect(&check_built(labelled_and_used(random)), &[]));
 }
 
 #[test]

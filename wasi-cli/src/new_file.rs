@@ -12,14 +12,14 @@ use crate::heap;
 
 /// A file that is being written.
 #[derive(Debug)]
-pub(crate) struct Target {
+pub(crate) struct NewFile {
     file: HostFile,
     path: PathBuf,
     /// The name until then; `None` for a disk, which is written in place.
     temporary: Option<PathBuf>,
 }
 
-impl Target {
+impl NewFile {
     /// Opens `path` for writing: as `path.part`, or itself where it is a disk.
     ///
     /// # Errors
