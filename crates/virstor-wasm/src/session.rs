@@ -57,7 +57,7 @@ pub struct Session {
     files: Vec<InputFile<Disk>>,
     heap: Option<Rc<Heap<Disk>>>,
     volumes: Vec<Opened>,
-    /// Whether the maps were read to their ends.
+    /// Whether maps were read, and files searched, to their ends.
     whole: bool,
     idle: RefCell<Option<gloo::timers::callback::Timeout>>,
 }
@@ -106,13 +106,13 @@ impl Session {
         });
     }
 
-    /// Looks through the files. Of each map at most `map_budget` bytes are read; see
-    /// [`isWhole`](Self::is_whole). `progress` hears `(stage, label, done, all)`, both in bytes.
-    pub fn look(&mut self, map_budget: u64, progress: &Function) {
+    /// Looks through the files. Of each map, and of each file that has to be searched, at most `budget` bytes are read;
+    /// see [`isWhole`](Self::is_whole). `progress` hears `(stage, label, done, all)`, both in bytes.
+    pub fn look(&mut self, budget: u64, progress: &Function) {
         let mut whole = true;
         let heap = Heap::look(self.files.clone(), Options::default(), &mut |stage, done, all| {
             tell(progress, stage, done, all);
-            if matches!(stage, Stage::ReadingMap(_)) && done >= map_budget {
+            if done >= budget {
                 whole = false;
                 return ControlFlow::Break(());
             }
@@ -127,7 +127,7 @@ impl Session {
         self.whole = whole;
     }
 
-    /// Whether [`look`](Self::look) read the maps to their ends; else the counts in `info` are of a part.
+    /// Whether [`look`](Self::look) read maps, and searched files, to their ends; else the counts in `info` are of a part.
     #[wasm_bindgen(js_name = isWhole)]
     #[must_use]
     pub fn is_whole(&self) -> bool {

@@ -214,17 +214,22 @@ class Job {
   }
 }
 
-/** Blobs of zeros that share their memory. */
+/**
+ * Blobs of zeros, of sizes that are powers of two and kept: referring to a whole blob takes no memory, referring to a
+ * part of one that is in memory was measured to copy it.
+ */
 function* zeroBlobs(count: bigint): Generator<Blob> {
-  zeros ??= new Blob([new Uint8Array(ZEROS)]);
-  for (let rest = count; rest > 0n; ) {
-    const size = Number(rest < BigInt(ZEROS) ? rest : BigInt(ZEROS));
-    yield size === ZEROS ? zeros : zeros.slice(0, size);
-    rest -= BigInt(size);
+  let rest = count;
+  for (let size = ZEROS; rest > 0n; size /= 2) {
+    for (; rest >= BigInt(size); rest -= BigInt(size)) {
+      let zeros = kept.get(size);
+      if (!zeros) kept.set(size, (zeros = new Blob([new Uint8Array(size)])));
+      yield zeros;
+    }
   }
 }
 
-let zeros: Blob | undefined;
+const kept = new Map<number, Blob>();
 
 function tooFragmented(): EngineError {
   const message = `the image has more than ${MOST_PARTS} parts; a browser that can write files, qcow2, or the program (virstor export) can do it`;

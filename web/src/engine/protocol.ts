@@ -29,7 +29,10 @@ export interface Opened {
   info: Info;
   dump: Dump[];
   records: RecordInfo[];
-  /** Whether maps were read to their ends; else counts in `info` are of a part of the map, and are replaced later. */
+  /**
+   * Whether maps were read, and files searched, to their ends; else counts in `info` are of a part of the map, and there
+   * may be records that were not found. What replaces it comes later.
+   */
   whole: boolean;
 }
 
@@ -113,7 +116,7 @@ export interface Stage {
 
 /** Every call that a worker answers: its arguments, its result, its progress. */
 export interface Calls {
-  open: { args: [files: WireFile[], mapBudget: bigint]; result: Opened; progress: Stage };
+  open: { args: [files: WireFile[], budget: bigint]; result: Opened; progress: Stage };
   status: { args: []; result: Status; progress: never };
   check: { args: []; result: Check; progress: Stage };
   json: { args: [verb: 'info' | 'dump' | 'status' | 'check']; result: string; progress: Stage };
@@ -155,10 +158,10 @@ export interface Calls {
 
 export type Method = keyof Calls;
 
-/** From the page. */
-export type Request =
-  | { [M in Method]: { id: number; method: M; args: Calls[M]['args'] } }[Method]
-  | { cancel: number };
+export type Call = { [M in Method]: { id: number; method: M; args: Calls[M]['args'] } }[Method];
+
+/** From the page. The module comes first. */
+export type Request = { module: WebAssembly.Module } | Call | { cancel: number };
 
 /** From a worker. */
 export type Reply =
