@@ -9,6 +9,7 @@ mod heap;
 mod identity;
 mod new_file;
 mod output;
+mod overlay;
 mod progress;
 mod range;
 mod size;
@@ -74,6 +75,7 @@ fn run(args: &Args) -> Result<Status, Failure> {
         Verb::RestoreMap(restore) => verb::restore_map::run(restore),
         Verb::Repair(repair) => verb::repair::run(repair),
         Verb::Undo(undo) => verb::undo::run(undo),
+        Verb::Overlay(overlay) => verb::overlay::run(overlay),
         Verb::Serve(serve) => verb::serve::run(serve),
         #[cfg(not(target_family = "wasm"))]
         Verb::Generate(generate) => verb::generate::run(generate),

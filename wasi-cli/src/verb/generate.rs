@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::CommandFactory;
 use virstor_inspect::document::{
-    change, check, collect, dump, export, info, map, repair, serve, status, undo,
+    change, check, collect, dump, export, info, map, overlay, repair, serve, status, undo,
 };
 
 use crate::args::{Args, Generate, GenerateArgs};
@@ -61,6 +61,8 @@ fn schemas(folder: &Path) -> Result<(), Failure> {
         ("export", schemars::schema_for!(export::Export)),
         ("compare", schemars::schema_for!(export::Compare)),
         ("serve", schemars::schema_for!(serve::Serve)),
+        ("overlay-diff", schemars::schema_for!(overlay::OverlayDiff)),
+        ("overlay", schemars::schema_for!(overlay::OverlayAfter)),
     ];
     for (name, schema) in schemas {
         let path = folder.join(format!("{name}.schema.json"));
