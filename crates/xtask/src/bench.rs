@@ -9,6 +9,7 @@ mod opening;
 mod scan;
 mod table;
 mod volume;
+mod write;
 
 use crate::build::Program;
 use crate::process::which;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 use measure::Contender;
 pub(crate) use measure::{RELAY, relay};
+pub(crate) use write::{WRITES, writes};
 
 /// How often everything is run, unless the user says otherwise.
 const ROUNDS: usize = 5;
@@ -76,6 +78,7 @@ impl Bench {
             machine::describe(&self.folder, &programs)
         ));
         report.add(steps.show("export beside its peers", || export::report(self))?);
+        report.add(steps.show("writing beside its peers", || write::report(self))?);
         report.add(steps.show("opening large volumes", || opening::report(self))?);
         report.add(steps.show("passes over maps", scan::report)?);
         if let Some(counts) = steps.show("counting instructions", instructions::report)? {

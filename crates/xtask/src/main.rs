@@ -50,6 +50,7 @@ fn perform(verb: &str, args: &[OsString]) -> Result<ExitCode> {
         ("virstor", args) => return runtime::run_in_callers_folder(args),
         ("bench", options) => bench::bench(options)?,
         (bench::RELAY, words) => bench::relay(words)?,
+        (bench::WRITES, words) => bench::writes(words)?,
         ("soak", options) => soak::soak(options)?,
         ("build", []) => build::build_all()?,
         ("package", []) => package::package()?,
