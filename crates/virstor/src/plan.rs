@@ -63,7 +63,8 @@ impl Segment {
     }
 
     /// Whether `next`, which follows it on the device, also follows it where the bytes are.
-    fn goes_on_in(&self, next: &Self) -> bool {
+    #[must_use]
+    pub fn goes_on_in(&self, next: &Self) -> bool {
         match (self.place, next.place) {
             (
                 SegmentPlace::Data { component, offset },

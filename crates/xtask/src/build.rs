@@ -2,8 +2,8 @@
 
 use crate::process::{cargo_with_bar, run};
 use crate::progress::Steps;
-use crate::toolchain;
 use crate::workspace::{Workspace, dist, root};
+use crate::{toolchain, web};
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -13,14 +13,30 @@ use std::process::Command;
 /// Builds everything that can be built, and says where it is.
 pub(crate) fn build_all() -> Result<()> {
     let workspace = Workspace::ask_cargo()?;
-    let mut steps = Steps::new(1 + Program::ALL.len());
+    let mut steps = Steps::new(1 + Program::ALL.len() + web::STEPS);
     steps.run("wasm targets", toolchain::ensure_targets)?;
     for program in Program::ALL {
         steps.run(program.step(), || program.build(&workspace))?;
     }
-    let paths = Program::ALL.map(|program| program.path(&workspace).display().to_string());
-    steps.finish(&format!("built {}", paths.join(", ")));
+    web::build(&mut steps, &workspace)?;
+    let programs = Program::ALL.map(|program| program.path(&workspace));
+    steps.finish(&built_paths(programs.into_iter().chain([web::site(), web::single_file()])));
     Ok(())
+}
+
+/// Builds the web inspector alone.
+pub(crate) fn build_web() -> Result<()> {
+    let workspace = Workspace::ask_cargo()?;
+    let mut steps = Steps::new(1 + web::STEPS);
+    steps.run("wasm targets", toolchain::ensure_targets)?;
+    web::build(&mut steps, &workspace)?;
+    steps.finish(&built_paths([web::site(), web::single_file()]));
+    Ok(())
+}
+
+fn built_paths(paths: impl IntoIterator<Item = PathBuf>) -> String {
+    let paths: Vec<_> = paths.into_iter().map(|path| path.display().to_string()).collect();
+    format!("built {}", paths.join(", "))
 }
 
 /// Builds the wasm programs a second time, from nothing and elsewhere, and errs when a byte is different.
