@@ -85,7 +85,8 @@ pub(crate) enum Verb {
     Compact(CompactArgs),
     /// Put a raw image into a volume
     #[command(after_help = "Example: virstor import -i home.raw disk*.img --verify\n\
-        Zeros take no space. Data in the volume is overwritten only with --force, and then without an undo log.")]
+        Zeros take no space. The undo log takes the image out again; what free chunks held before is not kept.\n\
+        Data in the volume is overwritten only with --force, and then without an undo log.")]
     Import(ImportArgs),
     /// Give a volume another name
     #[command(after_help = "Example: virstor rename new-home disk*.img\n\
