@@ -115,6 +115,10 @@ pub(crate) struct Input {
     /// Sector size of the disks in bytes [default: found by where the record sits]
     #[arg(long, value_name = "N", value_parser = parse_sector_size)]
     pub(crate) sector_size: Option<u32>,
+    /// What could not be rescued from a disk: the mapfile of ddrescue for the image; without FILE= the one called
+    /// like it (c1.map for c1)
+    #[arg(long, value_name = "[FILE=]MAPFILE")]
+    pub(crate) bad: Vec<OsString>,
     /// How much of a file to search for a record that is not at its end: a size, 'all' or 'none'
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_scan)]
     pub(crate) scan: u64,
@@ -197,6 +201,12 @@ pub(crate) struct MapArgs {
     /// The form of 'qemu-img map --output=json'
     #[arg(long)]
     pub(crate) qemu: bool,
+    /// A mapfile of GNU ddrescue: '-' is lost, '+' is the rest; with --component, '+' is what matters there
+    #[arg(long, conflicts_with_all = ["totals", "reverse", "qemu", "json", "range"])]
+    pub(crate) ddrescue: bool,
+    /// The component to make a mapfile for: only what the volume has there is worth rescuing (--domain-mapfile)
+    #[arg(long, value_name = "N", requires = "ddrescue")]
+    pub(crate) component: Option<u16>,
     /// Only this part of the volume: START-END, START+LENGTH or START-
     #[arg(long, value_name = "RANGE", value_parser = range::parse)]
     pub(crate) range: Option<RangeSpec>,
@@ -226,7 +236,7 @@ pub(crate) struct ExportArgs {
     pub(crate) format: Option<Format>,
     /// What to do about lost ranges
     #[arg(long, value_enum, default_value = "error")]
-    pub(crate) missing: Missing,
+    pub(crate) missing: FillLost,
     /// Only this part of the volume: START-END, START+LENGTH or START-
     #[arg(long, value_name = "RANGE", value_parser = range::parse)]
     pub(crate) range: Option<RangeSpec>,
@@ -242,6 +252,17 @@ pub(crate) enum Format {
     Raw,
     /// qcow2 version 3
     Qcow2,
+}
+
+/// What to do about lost ranges in an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FillLost {
+    /// They are an error
+    Error,
+    /// They become zeros
+    Zero,
+    /// They become lines of text that name the byte, so that damaged files can be found by it
+    Pattern,
 }
 
 /// What to do about lost ranges.

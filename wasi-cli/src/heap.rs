@@ -5,16 +5,18 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use virstor::io::IoError;
+use virstor::io::{IoError, ReadAt};
 use virstor::kernel::Tunables;
 use virstor::plan::ReadError;
 use virstor::specimen::{FileInfo, Purpose, Specimen};
+use virstor_inspect::ddrescue::Mapfile;
 use virstor_inspect::document::map::lost;
 use virstor_inspect::heap::Stranger;
 use virstor_inspect::source::Source;
 use virstor_inspect::{Heap, InputFile, Options, Stage};
 
 use crate::args::{Input, Output};
+use crate::bad;
 use crate::disk::{Disk, HostDisk};
 use crate::failure::Failure;
 use crate::identity::Identity;
@@ -43,8 +45,11 @@ pub(crate) fn open(input: &Input, output: Output, tunables: Tunables) -> Result<
     }
     let preferred = preferred(input, &files)?;
     let mut inputs = Vec::new();
+    let paths: Vec<&Path> = files.iter().map(|(spec, _)| spec.path).collect();
+    let bad = bad::mapfiles(&input.bad, &paths)?;
     for (number, (spec, _)) in files.iter().enumerate() {
-        inputs.extend(opened(spec, preferred.contains(&number), input, output));
+        let bad = bad.iter().find(|(about, _)| *about == number).map(|(_, mapfile)| mapfile);
+        inputs.extend(opened(spec, bad, preferred.contains(&number), input, output));
     }
     let options = Options { scan_len: input.scan, tunables };
     let mut progress = Progress::new(output.progress, output.quiet);
@@ -59,7 +64,13 @@ pub(crate) fn open(input: &Input, output: Output, tunables: Tunables) -> Result<
 }
 
 /// What a FILE is: itself, or the files that it is a specimen of.
-fn opened(spec: &FileSpec<'_>, preferred: bool, input: &Input, output: Output) -> Vec<InputFile<Disk>> {
+fn opened(
+    spec: &FileSpec<'_>,
+    bad: Option<&Mapfile>,
+    preferred: bool,
+    input: &Input,
+    output: Output,
+) -> Vec<InputFile<Disk>> {
     let sector_size = spec.sector_size.or(input.sector_size);
     let label = shown(spec.path);
     let file = |disk| {
@@ -70,7 +81,8 @@ fn opened(spec: &FileSpec<'_>, preferred: bool, input: &Input, output: Output) -
         Err(reason) => return file(Err(reason)),
     };
     if !Specimen::is_one(&disk) {
-        return file(Ok(Disk::new(Source::file(disk), spec.path)));
+        let areas = bad.map_or_else(Vec::new, |mapfile| mapfile.bad_areas(disk.size()));
+        return file(Ok(Disk::new(Source::file(disk).with_bad_areas(areas), spec.path)));
     }
     let specimen = match Specimen::open(disk) {
         Ok(specimen) => Arc::new(specimen),

@@ -1,6 +1,7 @@
 //! The `virstor` program: the engine on files, natively and as a WASI program.
 
 mod args;
+mod bad;
 mod change;
 mod disk;
 mod failure;

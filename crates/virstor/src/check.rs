@@ -31,6 +31,7 @@ mod records;
 mod sizes;
 mod text;
 mod unclaimed;
+mod unreadable;
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -123,9 +124,11 @@ pub fn check<D: ReadAt>(
     let pass = map_pass::read_map(volume, disk, watch, &mut of_map, progress);
 
     let mut findings = Findings::default();
+    unclaimed::lost_first(subject, &mut findings);
     let stale = records::judge(subject, &pass, &last_sectors, &mut findings);
     sizes::judge(volume, &pass, &mut findings);
     findings.append(of_map);
+    unreadable::judge(volume, subject.disks, pass.order, &mut findings);
     if pass.whole && disk.is_some() {
         allocation::judge(volume, &pass, &stale, &mut findings);
     }

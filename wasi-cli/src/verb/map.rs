@@ -1,5 +1,7 @@
 //! `map`: which bytes of the volume lie where.
 
+mod ddrescue;
+
 use virstor::kernel::Tunables;
 use virstor::plan::SegmentPlace;
 use virstor_inspect::document::map::{Extent, Owner, QemuExtent, Totals};
@@ -13,6 +15,9 @@ pub(crate) fn run(args: &MapArgs) -> Result<Status, Failure> {
     let heap = heap::open(&args.input, args.output, Tunables::default())?;
     let number = heap::choose_one(&heap, &args.input, args.output)?;
     let mut reader = heap.reader(number, verb::MAP_MEMORY);
+    if args.ddrescue {
+        return ddrescue::run(&heap, number, args.component);
+    }
     let chunk_size = reader.volume().chunk_size.bytes();
     let range = range::within(args.range, reader.volume().size())?;
     let mut lost = false;

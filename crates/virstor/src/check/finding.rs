@@ -96,6 +96,7 @@ codes! {
     RecordVersion "unknown-record-version" - 2 "A record has a version that was never made."
     RecordNonsensical "nonsensical-record" 4 9 "A record describes nothing: no size, chunks or components."
     MagicDamaged "record-magic-damaged" - 2 "A disk ends in a record of this volume but for its magic."
+    RecordLost "record-lost" - 1 "A disk without a record starts with the map of this volume."
     RecordOverwritten "last-chunk-overwrote-metadata" 1 3 "A chunk that reaches into the last sector has replaced the record."
     RecordCopied "record-copied-from-sibling" 13 1 "A component carries the record of another."
     Duplicate "duplicate-component" 18 1 "Two candidates claim one place."
@@ -123,6 +124,7 @@ codes! {
     MapOverlapsRecord "map-overlaps-metadata" 3 9 "The map reaches into the record."
     ReserveTooSmall "reserve-smaller-than-map" 2 9 "Chunks that the map lies in may be handed out."
     // The map.
+    DataUnreadable "data-unreadable" - - "Data lies where a disk is known to be unreadable."
     MapUnreadable "map-unreadable" 21 - "A part of the map cannot be read."
     MapBigEndian "map-big-endian" - 10 "The map was written by a big-endian machine."
     EntryNamesNoComponent "entry-names-no-component" - 4 "An entry names a component that cannot be."
@@ -181,6 +183,23 @@ pub enum Fault {
     RecordNonsensical { candidate: usize, count: u16, chunk_size: u32, virtual_size: u64 },
     /// An unclaimed disk whose last sector is the record of a missing component, but for the magic.
     MagicDamaged { disk: usize, index: ComponentIndex, magic: [u8; 16] },
+    /// An unclaimed disk that starts with a map which fits the volume, whose component 0 is missing.
+    RecordLost {
+        disk: usize,
+        index: ComponentIndex,
+        /// Entries of that map.
+        entries: u64,
+    },
+    /// Data lies in areas of a component that are known to be unreadable.
+    DataUnreadable {
+        index: ComponentIndex,
+        /// Bytes of the volume that lie there.
+        bytes: u64,
+        /// The first of them.
+        start: u64,
+        /// The chunk it is in.
+        first: (PhysicalChunk, VirtualChunk),
+    },
     /// An unclaimed disk whose last sector looks like data that was updated as if it were a record.
     RecordOverwritten {
         disk: usize,
@@ -422,6 +441,8 @@ impl Fault {
             Self::RecordVersion { .. } => Code::RecordVersion,
             Self::RecordNonsensical { .. } => Code::RecordNonsensical,
             Self::MagicDamaged { .. } => Code::MagicDamaged,
+            Self::RecordLost { .. } => Code::RecordLost,
+            Self::DataUnreadable { .. } => Code::DataUnreadable,
             Self::RecordOverwritten { .. } => Code::RecordOverwritten,
             Self::RecordCopied { .. } => Code::RecordCopied,
             Self::Duplicate { .. } => Code::Duplicate,
@@ -483,6 +504,7 @@ impl Fault {
             | Self::RecordVersion { .. }
             | Self::RecordNonsensical { .. }
             | Self::MagicDamaged { .. }
+            | Self::RecordLost { .. }
             | Self::RecordOverwritten { .. }
             | Self::RecordCopied { .. }
             | Self::NameShared { refused: true, .. }
@@ -505,6 +527,7 @@ impl Fault {
             | Self::NumberBeyondCount { .. }
             | Self::StaleComponent { .. }
             | Self::RecordsDisagree { .. }
+            | Self::DataUnreadable { .. }
             | Self::LastChunkOverlaps { owner: Some(_), .. }
             | Self::MapOverlapsRecord { .. }
             | Self::EntryPastEnd { .. }
@@ -547,6 +570,8 @@ impl Fault {
             // Without a component that nothing lies on the volume is smaller, and whole.
             Self::ComponentMissing { entries: 0, index } if index.0 > 0 => Repair::Lossy,
             Self::ComponentMissing { .. }
+            | Self::RecordLost { .. }
+            | Self::DataUnreadable { .. }
             | Self::RecordNonsensical { .. }
             | Self::Duplicate { .. }
             | Self::NameShared { .. }
@@ -608,6 +633,8 @@ impl Fault {
             Self::ComponentMissing { index, .. }
             | Self::RecordVersion { index, .. }
             | Self::MagicDamaged { index, .. }
+            | Self::RecordLost { index, .. }
+            | Self::DataUnreadable { index, .. }
             | Self::RecordOverwritten { index, .. }
             | Self::RecordCopied { missing: index, .. }
             | Self::Duplicate { index, .. }
@@ -672,6 +699,7 @@ impl Fault {
     pub fn physical_chunk(&self) -> Option<u64> {
         match self {
             Self::RecordOverwritten { chunk, .. }
+            | Self::DataUnreadable { first: (chunk, _), .. }
             | Self::ChunkShared { chunk, .. }
             | Self::ChunkReuseAhead { victim: chunk, .. }
             | Self::ChunkHole { first_hole: chunk, .. } => Some(u64::from(chunk.0)),
@@ -687,7 +715,9 @@ impl Fault {
     #[must_use]
     pub fn virtual_chunk(&self) -> Option<VirtualChunk> {
         match self {
-            Self::RecordOverwritten { owner, .. } => Some(*owner),
+            Self::RecordOverwritten { owner, .. } | Self::DataUnreadable { first: (_, owner), .. } => {
+                Some(*owner)
+            }
             Self::ChunkShared { second, .. } => Some(*second),
             Self::LastChunkOverlaps { owner, .. } => owner.map(|(_, owner)| owner),
             Self::MapSectorsZeroed { first, .. } => Some(*first),
@@ -715,7 +745,9 @@ impl Fault {
     #[must_use]
     pub fn unclaimed_disk(&self) -> Option<usize> {
         match self {
-            Self::MagicDamaged { disk, .. } | Self::RecordOverwritten { disk, .. } => Some(*disk),
+            Self::MagicDamaged { disk, .. }
+            | Self::RecordLost { disk, .. }
+            | Self::RecordOverwritten { disk, .. } => Some(*disk),
             _ => None,
         }
     }

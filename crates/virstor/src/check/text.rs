@@ -50,6 +50,14 @@ impl Fault {
                 name(Party::Disk(*disk)),
                 Printable(magic)
             ),
+            Self::RecordLost { disk, index, entries } => format!(
+                "{} has no record, and starts with the map of this volume ({entries} entries): it is component {index}",
+                name(Party::Disk(*disk))
+            ),
+            Self::DataUnreadable { index, bytes, start, .. } => format!(
+                "{bytes} bytes of the volume lie where {} could not be read, the first at byte {start}",
+                component(index)
+            ),
             Self::RecordOverwritten { disk, index, chunk, owner, start } => format!(
                 "the record of component {index} on {} was overwritten by chunk {}, which reaches into its sector \
                  and holds virtual chunk {}; the sector at byte {start} of the volume is damaged",
@@ -279,6 +287,10 @@ impl Fault {
             Self::RecordVersion { .. } => "FreeBSD logs the version and does not take the component.",
             Self::RecordNonsensical { .. } => "FreeBSD calls the metadata nonsensical and makes no device.",
             Self::MagicDamaged { .. } => "FreeBSD sees no virstor there, so the volume stays incomplete.",
+            Self::RecordLost { .. } => "FreeBSD sees no virstor there, so the volume stays incomplete.",
+            Self::DataUnreadable { .. } => {
+                "FreeBSD starts the volume, and reads there fail as those of the disk do."
+            }
             Self::RecordOverwritten { .. } => {
                 "FreeBSD destroyed the record itself, sees no virstor there, and the volume stays incomplete."
             }

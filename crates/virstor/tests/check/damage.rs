@@ -373,3 +373,48 @@ fn codes_are_told_apart_and_look_like_codes() {
         assert!(text.bytes().all(|byte| byte == b'-' || byte.is_ascii_lowercase()), "{text}");
     }
 }
+
+#[test]
+fn data_in_areas_that_cannot_be_read_is_found_and_free_chunks_there_are_not() {
+    struct Worn(SparseDisk);
+    impl virstor::io::ReadAt for Worn {
+        fn size(&self) -> u64 {
+            self.0.size()
+        }
+        fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), virstor::io::IoError> {
+            self.0.read_at(offset, buf)
+        }
+        fn unreadable(&self, range: std::ops::Range<u64>) -> Option<std::ops::Range<u64>> {
+            let bad = 2 * CHUNK + 512..2 * CHUNK + 1536;
+            let (start, end) = (bad.start.max(range.start), bad.end.min(range.end));
+            (start < end).then_some(start..end)
+        }
+    }
+    let check = |used| {
+        let files = sound(used).build();
+        let files: Vec<_> =
+            files.into_iter().map(|(name, disk)| (name, std::sync::Arc::new(Worn(disk)))).collect();
+        Heap::look(offers(&files)).check(0)
+    };
+    let first = "error data-unreadable c0 p2 v0 none";
+    expect(&check(0), &[]);
+    expect(&check(7), &[first]);
+    expect(&check(8), &[first, "error data-unreadable c1 p2 v7 none"]);
+    let bytes = match check(7).findings[0].fault {
+        virstor::check::Fault::DataUnreadable { bytes, start, .. } => (bytes, start),
+        _ => (0, 0),
+    };
+    assert_eq!(bytes, (1024, 512));
+}
+
+#[test]
+fn a_first_component_without_its_record_is_known_by_its_map() {
+    let lost = |used| {
+        let mut files = sound(used).build();
+        files[0].1.write_at(MIB - 512, &[0; 512]).unwrap();
+        files.push(("stranger".into(), SparseDisk::new(MIB)));
+        check_files(&files)
+    };
+    expect(&lost(9), &["fatal record-lost c0 none", "fatal component-missing c0 none"]);
+    expect(&lost(0), &["fatal component-missing c0 none"]);
+}
