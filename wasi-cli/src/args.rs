@@ -119,6 +119,10 @@ pub(crate) struct Input {
     /// like it (c1.map for c1)
     #[arg(long, value_name = "[FILE=]MAPFILE")]
     pub(crate) bad: Vec<OsString>,
+    /// Read a set without records as chunk-size=SIZE,order=FILE:FILE..[,virtual-size=SIZE][,sector-size=N][,name=NAME]
+    /// [,id=N]; '-' in the order is a component that is missing
+    #[arg(long, value_name = "WHAT", value_parser = crate::assume::parse)]
+    pub(crate) assume: Option<crate::assume::Assume>,
     /// How much of a file to search for a record that is not at its end: a size, 'all' or 'none'
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_scan)]
     pub(crate) scan: u64,
@@ -204,6 +208,12 @@ pub(crate) struct MapArgs {
     /// A mapfile of GNU ddrescue: '-' is lost, '+' is the rest; with --component, '+' is what matters there
     #[arg(long, conflicts_with_all = ["totals", "reverse", "qemu", "json", "range"])]
     pub(crate) ddrescue: bool,
+    /// Draw the components, one line of blocks each
+    #[arg(long, conflicts_with_all = ["totals", "reverse", "qemu", "json", "range", "ddrescue"])]
+    pub(crate) picture: bool,
+    /// Chunks that no entry names and that hold data, in the order of the disks: for maps that were lost
+    #[arg(long, conflicts_with_all = ["totals", "reverse", "qemu", "range", "ddrescue", "picture"])]
+    pub(crate) orphans: bool,
     /// The component to make a mapfile for: only what the volume has there is worth rescuing (--domain-mapfile)
     #[arg(long, value_name = "N", requires = "ddrescue")]
     pub(crate) component: Option<u16>,
@@ -219,6 +229,12 @@ pub(crate) struct CheckArgs {
     pub(crate) input: Input,
     #[command(flatten)]
     pub(crate) output: Output,
+    /// Read the data, too: orphans, chunks of zeros, what lies outside of chunks
+    #[arg(long)]
+    pub(crate) deep: bool,
+    /// Also draw the components, one line of blocks each
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) picture: bool,
 }
 
 /// Arguments of `export`.

@@ -51,12 +51,16 @@ pub(crate) fn open(input: &Input, output: Output, tunables: Tunables) -> Result<
         let bad = bad.iter().find(|(about, _)| *about == number).map(|(_, mapfile)| mapfile);
         inputs.extend(opened(spec, bad, preferred.contains(&number), input, output));
     }
+    if let Some(assume) = &input.assume {
+        assume.put_over(&mut inputs, &paths)?;
+    }
     let options = Options { scan_len: input.scan, tunables };
     let mut progress = Progress::new(output.progress, output.quiet);
     Ok(Heap::look(inputs, options, &mut |stage, done, total| {
         let what = match stage {
             Stage::Searching(file) => format!("searching {file}"),
             Stage::ReadingMap(file) => format!("reading the map on {file}"),
+            Stage::ReadingData(file) => format!("reading the data from {file} on"),
         };
         progress.report(&what, done, total);
         ControlFlow::Continue(())
@@ -274,6 +278,12 @@ fn names(heap: &Heap<Disk>) -> String {
 /// That there is no volume. A file that cannot be read is named first: it may be the one.
 fn nothing_found(heap: &Heap<Disk>) -> Failure {
     let others = virstor_inspect::document::info::Info::new(heap, &[]).other_files;
+    let unclaimed: Vec<_> = heap.unclaimed().iter().map(|file| heap.unclaimed_disk(file)).collect();
+    for (file, disk) in heap.unclaimed().iter().zip(&unclaimed) {
+        if let Some(suggestion) = virstor_inspect::assume::suggest(disk, &unclaimed) {
+            crate::assume::note(&heap.files()[file.file].label, &suggestion);
+        }
+    }
     let unreadable = others.iter().find(|other| other.reason == "unreadable");
     let line = match (unreadable.or(others.first()), others.len()) {
         (None, _) => "no virstor volume here".into(),

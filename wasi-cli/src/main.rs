@@ -1,6 +1,7 @@
 //! The `virstor` program: the engine on files, natively and as a WASI program.
 
 mod args;
+mod assume;
 mod bad;
 mod change;
 mod disk;
@@ -8,6 +9,7 @@ mod failure;
 mod heap;
 mod identity;
 mod output;
+mod picture;
 mod progress;
 mod range;
 mod size;

@@ -24,6 +24,7 @@
 //! counts, and [`LISTED`] findings of each kind; the rest of a kind is counted.
 
 mod allocation;
+mod deep;
 mod finding;
 mod map_pass;
 mod ownership;
@@ -37,6 +38,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
+pub use self::deep::{Hearers, Orphan, deep};
 pub use self::finding::{Code, Fault, Finding, Repair, Severity, Torn};
 pub use self::text::Party;
 use crate::assemble::{Assembly, Candidate, Volume};

@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 
+use super::deep::Orphan;
 use crate::format::{MapEntry, Name};
 use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
 use crate::io::IoError;
@@ -137,6 +138,11 @@ codes! {
     UnallocatedNotZero "unallocated-entry-not-zero" - 10 "An entry that is not allocated is not zero."
     ChunkShared "chunk-shared" 5 4 "Two virtual chunks share a physical one."
     MapSectorsZeroed "map-sectors-zeroed" 19 - "Sectors of the map may have been lost."
+    // What only the data tells.
+    OrphanData "orphan-data" 5 - "Chunks that no entry names hold data."
+    ZeroChunks "zero-chunks" - - "Chunks in use hold nothing but zeros."
+    TailData "data-behind-chunks" - - "There is data between the last chunk and the record."
+    ReserveNotEmpty "reserve-not-empty" 30 - "There is data behind the map, where a longer one may have been."
     // Allocation.
     EntriesLost "map-entries-lost" 5 7 "More chunks were handed out than the map names."
     ChunkReuseAhead "chunk-reuse-ahead" 5 5 "FreeBSD will hand out a chunk that is in use."
@@ -189,6 +195,26 @@ pub enum Fault {
         index: ComponentIndex,
         /// Entries of that map.
         entries: u64,
+    },
+    /// Chunks that no entry names hold data: what was there before, or entries that were lost.
+    OrphanData {
+        chunks: u64,
+        /// How many of them were handed out once: the record's cursor, or used chunks, are behind them.
+        below: u64,
+        first: Orphan,
+    },
+    /// Chunks in use hold nothing but zeros.
+    ZeroChunks { index: ComponentIndex, chunks: u64, first: PhysicalChunk },
+    /// There is data between the last chunk and the record.
+    TailData {
+        index: ComponentIndex,
+        /// Where on the component, in bytes.
+        offset: u64,
+    },
+    /// There is data behind the map, in the reserve.
+    ReserveNotEmpty {
+        /// Where on component 0, in bytes.
+        offset: u64,
     },
     /// Data lies in areas of a component that are known to be unreadable.
     DataUnreadable {
@@ -443,6 +469,10 @@ impl Fault {
             Self::MagicDamaged { .. } => Code::MagicDamaged,
             Self::RecordLost { .. } => Code::RecordLost,
             Self::DataUnreadable { .. } => Code::DataUnreadable,
+            Self::OrphanData { .. } => Code::OrphanData,
+            Self::ZeroChunks { .. } => Code::ZeroChunks,
+            Self::TailData { .. } => Code::TailData,
+            Self::ReserveNotEmpty { .. } => Code::ReserveNotEmpty,
             Self::RecordOverwritten { .. } => Code::RecordOverwritten,
             Self::RecordCopied { .. } => Code::RecordCopied,
             Self::Duplicate { .. } => Code::Duplicate,
@@ -545,6 +575,7 @@ impl Fault {
             | Self::EntryUnknownFlags { .. }
             | Self::UnallocatedNotZero { .. }
             | Self::MapSectorsZeroed { .. }
+            | Self::OrphanData { below: 1.., .. }
             | Self::ChunkReuseAhead { .. }
             | Self::ChunkHole { .. }
             | Self::AllocationPastEnd { .. }
@@ -552,6 +583,10 @@ impl Fault {
             | Self::FlagsUnknown { .. }
             | Self::AllocatedFlagMissing { .. } => Severity::Warning,
             Self::HardcodedNameDiffers { .. }
+            | Self::OrphanData { .. }
+            | Self::ZeroChunks { .. }
+            | Self::TailData { .. }
+            | Self::ReserveNotEmpty { .. }
             | Self::VolumeNameEmpty
             | Self::ComponentTooSmall { .. }
             | Self::AllocationOutOfOrder { .. }
@@ -572,6 +607,10 @@ impl Fault {
             Self::ComponentMissing { .. }
             | Self::RecordLost { .. }
             | Self::DataUnreadable { .. }
+            | Self::OrphanData { .. }
+            | Self::ZeroChunks { .. }
+            | Self::TailData { .. }
+            | Self::ReserveNotEmpty { .. }
             | Self::RecordNonsensical { .. }
             | Self::Duplicate { .. }
             | Self::NameShared { .. }
@@ -635,6 +674,9 @@ impl Fault {
             | Self::MagicDamaged { index, .. }
             | Self::RecordLost { index, .. }
             | Self::DataUnreadable { index, .. }
+            | Self::OrphanData { first: Orphan { index, .. }, .. }
+            | Self::ZeroChunks { index, .. }
+            | Self::TailData { index, .. }
             | Self::RecordOverwritten { index, .. }
             | Self::RecordCopied { missing: index, .. }
             | Self::Duplicate { index, .. }
@@ -662,6 +704,7 @@ impl Fault {
             | Self::AllocatedFlagUnneeded { index }
             | Self::CurrentFlagMisplaced { expected: index, .. } => Some(*index),
             Self::MapTooLong { .. }
+            | Self::ReserveNotEmpty { .. }
             | Self::MapNotWholeSectors { .. }
             | Self::MapOverlapsRecord { .. }
             | Self::ReserveTooSmall { .. }
@@ -700,6 +743,8 @@ impl Fault {
         match self {
             Self::RecordOverwritten { chunk, .. }
             | Self::DataUnreadable { first: (chunk, _), .. }
+            | Self::OrphanData { first: Orphan { chunk, .. }, .. }
+            | Self::ZeroChunks { first: chunk, .. }
             | Self::ChunkShared { chunk, .. }
             | Self::ChunkReuseAhead { victim: chunk, .. }
             | Self::ChunkHole { first_hole: chunk, .. } => Some(u64::from(chunk.0)),
