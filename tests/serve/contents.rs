@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use virstor_testkit::{GoldenSet, SetBuilder, sha256_hex};
+use virstor_testkit::{GoldenSet, sha256_hex};
 use virstor_tests::runtime::Runtime;
 
 use crate::places::Place;
@@ -95,28 +95,17 @@ fn listed(place: &Place, server: &Server) -> Result<BTreeMap<String, Value>, lib
 
 /// The slices of an MBR in the volume are exports, with their own bytes.
 pub(crate) fn partitions(runtime: Runtime) -> Outcome {
-    const START: u64 = 64 << 10;
-    const LEN: u64 = 192 << 10;
-    let builder = SetBuilder::new("disk").components([1 << 20, 1 << 20]).filled(3);
-    let mut disks = builder.map(0, 0, 2).map(1, 1, 0).build();
-    // One slice, for Linux (0x83), across both chunks and with them across both components.
-    let mut table = [0; 66];
-    table[4] = 0x83;
-    table[8..12].copy_from_slice(&u32::try_from(START / 512)?.to_le_bytes());
-    table[12..16].copy_from_slice(&u32::try_from(LEN / 512)?.to_le_bytes());
-    table[64..].copy_from_slice(&[0x55, 0xaa]);
-    disks[0].1.write_at(2 * (128 << 10) + 446, &table)?;
-    let place = Place::built(&disks)?;
+    let (place, start) = Place::partitioned()?;
     let server = Server::start(runtime, &place, &[])?;
 
     let exports = listed(&place, &server)?;
     let slice = exports.get("s1").ok_or("no slice is exported")?;
-    same("size", slice["export-size"].as_u64(), Some(LEN))?;
+    same("size", slice["export-size"].as_u64(), Some(192 << 10))?;
     let description = slice["description"].as_str().unwrap_or_default();
     same("description names the table", description.starts_with("MBR partition"), true)?;
     let volume = Tool::Nbdcopy.run(place.path(), &[&server.uri, "-"])?;
     let copy = Tool::Nbdcopy.run(place.path(), &[&server.export("s1"), "-"])?;
-    let range = usize::try_from(START)?..usize::try_from(START + LEN)?;
+    let range = usize::try_from(start)?..usize::try_from(start + (192 << 10))?;
     same("bytes", copy == volume[range], true)
 }
 

@@ -51,6 +51,46 @@ impl Place {
         Ok(Self { folder, files: disks.iter().map(|(name, _)| name.clone()).collect() })
     }
 
+    /// A fresh volume of 24 MiB on three components that have room for all of it.
+    pub(crate) fn fresh() -> Result<Self, Failed> {
+        Self::built(&SetBuilder::new("dev").components([9 << 20; 3]).virtual_chunks(192).build())
+    }
+
+    /// A volume of which an MBR gives 192 KiB to Linux, and where those start.
+    pub(crate) fn partitioned() -> Result<(Self, u64), Failed> {
+        const START: u64 = 64 << 10;
+        const LEN: u64 = 192 << 10;
+        let builder = SetBuilder::new("disk").components([1 << 20, 1 << 20]).filled(3);
+        let mut disks = builder.map(0, 0, 2).map(1, 1, 0).build();
+        // One slice, for Linux (0x83), across both chunks and with them across both components.
+        let mut table = [0; 66];
+        table[4] = 0x83;
+        table[8..12].copy_from_slice(&u32::try_from(START / 512)?.to_le_bytes());
+        table[12..16].copy_from_slice(&u32::try_from(LEN / 512)?.to_le_bytes());
+        table[64..].copy_from_slice(&[0x55, 0xaa]);
+        disks[0].1.write_at(2 * (128 << 10) + 446, &table)?;
+        Ok((Self::built(&disks)?, START))
+    }
+
+    /// What the volume holds, by `export`.
+    pub(crate) fn contents(&self) -> Result<Vec<u8>, Failed> {
+        self.virstor(&["export", "--force", "-o", "exported.raw"])?;
+        Ok(std::fs::read(self.path().join("exported.raw"))?)
+    }
+
+    /// Fails unless `check` finds nothing but what `codes` allow.
+    pub(crate) fn check(&self, codes: &[&str]) -> Result<(), Failed> {
+        let report: serde_json::Value = serde_json::from_slice(&self.virstor(&["check", "--json"])?)?;
+        let findings = report["findings"].as_array().ok_or("findings are an array")?;
+        let allowed = |it: &&serde_json::Value| {
+            it["severity"] != "notice" && !codes.iter().any(|code| it["code"] == **code)
+        };
+        match findings.iter().find(allowed) {
+            Some(finding) => Err(format!("check finds {finding}").into()),
+            None => Ok(()),
+        }
+    }
+
     /// A volume of 8 MiB on three components, the second of which is missing. Of its chunks (128 KiB) three
     /// are on the first, four on the missing one, two on the third, and the rest are holes.
     pub(crate) fn degraded() -> Result<Self, Failed> {

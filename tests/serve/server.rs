@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
@@ -16,6 +16,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// A server that is running. It is gone when this is.
 pub(crate) struct Server {
     child: Child,
+    runtime: Runtime,
     /// Where its volume is.
     pub(crate) uri: String,
 }
@@ -33,7 +34,7 @@ impl Server {
             let (_, complaint) = ended(&mut child)?;
             return Err(format!("{command:?} said {line:?} and {complaint}").into());
         };
-        Ok(Self { child, uri })
+        Ok(Self { child, runtime, uri })
     }
 
     /// The URI of another of its exports.
@@ -66,6 +67,22 @@ impl Server {
         let mut answer = [0; 10];
         stream.read_exact(&mut answer)?;
         Ok((stream, u64::from_be_bytes(*answer.first_chunk().expect("it has ten bytes"))))
+    }
+
+    /// Asks it to end, and waits until it has. In WebAssembly nobody hears signals, so there it is killed: with the
+    /// last client it left everything in order.
+    pub(crate) fn end(mut self) -> Result<(), Failed> {
+        if self.runtime == Runtime::Native {
+            Command::new("kill").arg(self.process().to_string()).status()?;
+            let (status, said) = ended(&mut self.child)?;
+            if status.code() != Some(0) {
+                return Err(format!("it ended with {status} and said {said}").into());
+            }
+        } else {
+            self.child.kill()?;
+            self.child.wait()?;
+        }
+        Ok(())
     }
 
     /// Waits for it to end by itself; gives how, and what it said on stderr.

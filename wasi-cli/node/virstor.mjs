@@ -6,7 +6,8 @@
 
 import { readFile } from "node:fs/promises";
 
-const MODULE = new URL("../../dist/virstor-wasip1.wasm", import.meta.url);
+// In the npm package the module lies beside this file, in the repository where it is built.
+const MODULES = ["virstor-wasip1.wasm", "../../dist/virstor-wasip1.wasm"].map((path) => new URL(path, import.meta.url));
 
 // From the program's own table of exit statuses: the operation failed.
 const FAILED = 8;
@@ -17,7 +18,7 @@ const ABORTED = 134;
 process.exitCode = await run(process.argv.slice(2));
 
 async function run(args) {
-  const module = await compile(MODULE);
+  const module = await compile();
   if (module === undefined) return FAILED;
 
   const WASI = await quietWasi();
@@ -38,13 +39,13 @@ async function run(args) {
   }
 }
 
-async function compile(url) {
-  try {
-    return await WebAssembly.compile(await readFile(url));
-  } catch (error) {
-    console.error(`virstor: cannot load ${url.pathname}: ${error.message}; \`npm run build\` makes it`);
-    return undefined;
+async function compile() {
+  for (const url of MODULES) {
+    const bytes = await readFile(url).catch(() => undefined);
+    if (bytes !== undefined) return WebAssembly.compile(bytes);
   }
+  console.error(`virstor: there is no ${MODULES.at(-1).pathname}; \`npm run build\` makes it`);
+  return undefined;
 }
 
 // Node announces on stderr, where scripts look for our one line, that its WASI is experimental. The

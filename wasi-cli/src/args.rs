@@ -14,7 +14,7 @@ use crate::{size, verb};
 ///
 /// FILEs are images or disks, in any order; they may belong to several volumes and may include strangers.
 /// Components are found in GPT, MBR and BSD partitions and in images that have grown. Nothing is ever written
-/// to a FILE by the verbs listed here.
+/// to a FILE by a verb that does not say so, and what is overwritten goes into an undo log first.
 #[derive(Debug, Parser)]
 #[command(name = "virstor", version, max_term_width = 100, disable_help_subcommand = false)]
 #[command(after_help = "Exit status: 0 fine, 4 damage found, 8 the operation failed, 16 wrong usage.\n\
@@ -59,6 +59,41 @@ pub(crate) enum Verb {
     #[command(after_help = "Example: virstor compare disk*.img --with home.raw\n\
         Exit status: 0 they are the same, 4 they differ, 8 they could not be compared.")]
     Compare(CompareArgs),
+    /// Make a volume
+    #[command(after_help = "Example: virstor label home --size 2T --create 10G disk0.img disk1.img\n\
+        Files that carry a volume, a partition table or a file system are refused without --force.\n\
+        Exit status: 0 done, 8 refused or failed, 16 wrong usage.")]
+    Label(LabelArgs),
+    /// Add components to a volume
+    #[command(after_help = "Example: virstor add disk*.img --new more0.img more1.img")]
+    Add(AddArgs),
+    /// Remove components from a volume
+    #[command(after_help = "Example: virstor remove disk*.img --drop disk2.img --evacuate\n\
+        Component 0 holds the map and stays. Without --evacuate no chunk of the others may be in use.")]
+    Remove(RemoveArgs),
+    /// Give a volume up: make its records zero
+    #[command(after_help = "Example: virstor clear disk*.img\n\
+        Data and map stay where they are, and the undo log brings the records back.")]
+    Clear(ClearArgs),
+    /// Make the virtual device larger
+    #[command(after_help = "Example: virstor grow disk*.img --size 4T\n\
+        It takes no space: components are added with 'virstor add'.")]
+    Grow(GrowArgs),
+    /// Give back the space of chunks that hold nothing
+    #[command(after_help = "Example: virstor compact disk*.img\n\
+        Chunks that are all zero come back, and with --discard those a file lists, whatever they hold.")]
+    Compact(CompactArgs),
+    /// Put a raw image into a volume
+    #[command(after_help = "Example: virstor import -i home.raw disk*.img --verify\n\
+        Zeros take no space. Data in the volume is overwritten only with --force, and then without an undo log.")]
+    Import(ImportArgs),
+    /// Give a volume another name
+    #[command(after_help = "Example: virstor rename new-home disk*.img\n\
+        After a crash in the midst of it some components have the old name; the same command ends the work.")]
+    Rename(RenameArgs),
+    /// Tie components to the names of their providers, or to none
+    #[command(after_help = "Example: virstor set hardcode da0=disk0.img da1=disk1.img")]
+    Set(SetArgs),
     /// A specimen of the files, for bug reports and second opinions: records, maps and sizes, no data
     #[command(after_help = "Example: virstor collect -o home.specimen disk*.img\n\
         The specimen is a FILE like others to info, map and check, and stands for all the files it was made of.\n\
@@ -87,7 +122,11 @@ pub(crate) enum Verb {
         Nothing is written unless every sector holds what the change found or left there.\n\
         Exit status: 0 everything is as it was, 8 it was refused or failed.")]
     Undo(UndoArgs),
-    /// Serve the volume over NBD, read-only
+    /// What 'serve --overlay' kept: show it, write it to the FILEs, or give it up
+    #[command(after_help = "Example: virstor overlay commit today.overlay disk*.img\n\
+        Exit status: 0 done, 8 it was refused or failed.")]
+    Overlay(OverlayArgs),
+    /// Serve the volume over NBD, read-only unless told otherwise
     #[command(after_help = "Example: virstor serve disk*.img, then qemu-img info nbd://127.0.0.1\n\
         Exports are the volume, its components (component/0) and the partitions inside it (p1, s1a).\n\
         Metadata contexts: base:allocation; virstor:component (0 none, 1 + N component N, 0xffffffff unknown);\n\
@@ -101,7 +140,7 @@ pub(crate) enum Verb {
 }
 
 /// Which files, and how to look at them.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct Input {
     /// Images or disks; NAME=FILE gives the provider name FreeBSD would see, FILE@4096 the sector size
     #[arg(value_name = "FILE", required = true)]
@@ -305,6 +344,193 @@ pub(crate) struct CompareArgs {
     pub(crate) range: Option<RangeSpec>,
 }
 
+/// How to change a volume.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct ChangeArgs {
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Where to write the log that 'virstor undo' takes [default: virstor-undo-NAME-N.log]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) undo_log: Option<PathBuf>,
+    /// Go on where something speaks against it
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Arguments of `label`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct LabelArgs {
+    /// Name of the volume, at most 15 bytes
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// The components to be, in their order; NAME=FILE gives the provider name, FILE@4096 the sector size
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<OsString>,
+    /// Size of the virtual device
+    #[arg(long, value_name = "SIZE", default_value = "2T", value_parser = size::parse)]
+    pub(crate) size: u64,
+    /// Size of a chunk
+    #[arg(long, value_name = "SIZE", default_value = "4M", value_parser = size::parse)]
+    pub(crate) chunk_size: u64,
+    /// Put the names of the providers into the records
+    #[arg(long)]
+    pub(crate) hardcode: bool,
+    /// What tells the volume from others of its name [default: drawn by chance]
+    #[arg(long, value_name = "N")]
+    pub(crate) id: Option<u32>,
+    /// Sector size of the disks in bytes
+    #[arg(long, value_name = "N", default_value = "512", value_parser = parse_sector_size)]
+    pub(crate) sector_size: u32,
+    /// Chunks are a multiple of this: 1M on FreeBSD 13 and later, 128K before
+    #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = parse_maxphys)]
+    pub(crate) maxphys: u32,
+    /// Make the files, sparse, with this size each
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) create: Option<u64>,
+    /// Write what this system's label writes, its faults included
+    #[arg(long, value_enum, value_name = "SYSTEM")]
+    pub(crate) compat: Option<Compat>,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Whose bytes to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Compat {
+    /// 'gvirstor label'
+    Freebsd,
+}
+
+/// Arguments of `add`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AddArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    /// The components to be
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub(crate) new: Vec<OsString>,
+    /// Put the names of their providers into their records
+    #[arg(long)]
+    pub(crate) hardcode: bool,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `remove`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RemoveArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    /// The components that leave; they need not be among the FILEs
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub(crate) drop: Vec<OsString>,
+    /// Move their chunks to the other components before
+    #[arg(long)]
+    pub(crate) evacuate: bool,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `clear`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ClearArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `grow`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct GrowArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    /// The new size of the virtual device
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) size: u64,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `compact`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CompactArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    /// Give back only the chunks within the ranges that this file lists: one START-END or START+LENGTH a line
+    #[arg(long, value_name = "LIST")]
+    pub(crate) discard: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ImportArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    /// The raw image
+    #[arg(short = 'i', long = "input", value_name = "RAW")]
+    pub(crate) image: PathBuf,
+    /// Compare volume and image afterwards
+    #[arg(long)]
+    pub(crate) verify: bool,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `rename`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RenameArgs {
+    /// The new name, at most 15 bytes
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `set`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SetArgs {
+    /// What to set
+    #[arg(value_enum)]
+    pub(crate) what: Setting,
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// What `set` sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Setting {
+    /// The provider names given go into the records
+    Hardcode,
+    /// The records name no provider
+    NoHardcode,
+}
+
 /// Arguments of `undo`.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct UndoArgs {
@@ -372,6 +598,59 @@ pub(crate) struct RestoreMapArgs {
     pub(crate) undo_log: Option<PathBuf>,
 }
 
+/// Arguments of `overlay`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct OverlayArgs {
+    /// What to do with it
+    #[command(subcommand)]
+    pub(crate) action: OverlayAction,
+}
+
+/// What is done with an overlay.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OverlayAction {
+    /// What it holds: which bytes of which component, and of the volume
+    Diff(OverlayDiffArgs),
+    /// Write it to the FILEs, with an undo log, and remove it; after a cut, run it again
+    Commit(OverlayCommitArgs),
+    /// Remove it: the FILEs are as they were
+    Drop(OverlayDropArgs),
+}
+
+/// Arguments of `overlay diff`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct OverlayDiffArgs {
+    /// The overlay
+    pub(crate) overlay: PathBuf,
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `overlay commit`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct OverlayCommitArgs {
+    /// The overlay
+    pub(crate) overlay: PathBuf,
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    /// Where to keep what is overwritten [default: virstor-undo-NAME-N.log]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) undo_log: Option<PathBuf>,
+}
+
+/// Arguments of `overlay drop`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct OverlayDropArgs {
+    /// The overlay
+    pub(crate) overlay: PathBuf,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
 /// Arguments of `serve`.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ServeArgs {
@@ -390,6 +669,13 @@ pub(crate) struct ServeArgs {
     #[arg(long, conflicts_with_all = ["listen", "json"])]
     #[cfg_attr(unix, arg(conflicts_with = "unix"))]
     pub(crate) stdio: bool,
+    /// Let clients write to the volume and its partitions; it has to be sound
+    #[arg(long, conflicts_with = "overlay")]
+    pub(crate) write: bool,
+    /// Let clients write, and keep what they write in this file: no FILE is opened for writing. It is made if need
+    /// be, and goes on where it was left
+    #[arg(long, value_name = "OVERLAY")]
+    pub(crate) overlay: Option<PathBuf>,
     /// What to do about lost ranges
     #[arg(long, value_enum, default_value = "error")]
     pub(crate) missing: Missing,
@@ -461,6 +747,11 @@ fn parse_sector_size(text: &str) -> Result<u32, String> {
     let bytes = size::parse(text)?;
     let known = virstor::format::SECTOR_SIZES.into_iter().find(|known| u64::from(*known) == bytes);
     known.ok_or_else(|| format!("a sector size is a power of two from 512 to 65536, not {bytes}"))
+}
+
+fn parse_maxphys(text: &str) -> Result<u32, String> {
+    let bytes = size::parse(text)?;
+    u32::try_from(bytes).map_err(|_| format!("maxphys is below 4G, not {bytes}"))
 }
 
 fn parse_scan(text: &str) -> Result<u64, String> {

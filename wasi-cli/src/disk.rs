@@ -9,7 +9,7 @@ mod positional;
 #[cfg(all(target_os = "wasi", target_env = "p2"))]
 mod direct;
 
-mod writable;
+pub(crate) mod writable;
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};

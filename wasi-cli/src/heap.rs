@@ -313,7 +313,7 @@ fn preferred(input: &Input, files: &[(FileSpec<'_>, Identity)]) -> Result<Vec<us
 pub(crate) struct FileSpec<'a> {
     pub(crate) path: &'a Path,
     name: Option<&'a str>,
-    sector_size: Option<u32>,
+    pub(crate) sector_size: Option<u32>,
 }
 
 impl<'a> FileSpec<'a> {
@@ -343,7 +343,7 @@ impl<'a> FileSpec<'a> {
     }
 
     /// What FreeBSD would call it: the name given, or the file's own without its folders and `/dev/`.
-    fn provider(&self) -> Vec<u8> {
+    pub(crate) fn provider(&self) -> Vec<u8> {
         let base = || self.path.file_name().unwrap_or(self.path.as_os_str());
         let name = self.name.map_or_else(base, OsStr::new);
         name.as_encoded_bytes().to_vec()

@@ -4,11 +4,14 @@ mod args;
 mod assume;
 mod bad;
 mod change;
+mod contents;
 mod disk;
 mod failure;
 mod heap;
 mod identity;
+mod new_file;
 mod output;
+mod overlay;
 mod picture;
 mod progress;
 mod range;
@@ -61,10 +64,20 @@ fn run(args: &Args) -> Result<Status, Failure> {
         Verb::Check(check) => verb::check::run(check),
         Verb::Export(export) => verb::export::run(export),
         Verb::Compare(compare) => verb::compare::run(compare),
+        Verb::Label(label) => verb::label::run(label),
+        Verb::Add(add) => verb::add::run(add),
+        Verb::Remove(remove) => verb::remove::run(remove),
+        Verb::Clear(clear) => verb::clear::run(clear),
+        Verb::Grow(grow) => verb::grow::run(grow),
+        Verb::Compact(compact) => verb::compact::run(compact),
+        Verb::Import(import) => verb::import::run(import),
+        Verb::Rename(rename) => verb::rename::run(rename),
+        Verb::Set(set) => verb::set::run(set),
         Verb::Collect(collect) => verb::collect::run(collect),
         Verb::BackupMap(backup) => verb::backup_map::run(backup),
         Verb::RestoreMap(restore) => verb::restore_map::run(restore),
         Verb::Undo(undo) => verb::undo::run(undo),
+        Verb::Overlay(overlay) => verb::overlay::run(overlay),
         Verb::Serve(serve) => verb::serve::run(serve),
         #[cfg(not(target_family = "wasm"))]
         Verb::Generate(generate) => verb::generate::run(generate),

@@ -1,6 +1,8 @@
 //! What was planned, read back by a reader that knows nothing of the planner.
 #![allow(clippy::single_range_in_vec_init, reason = "a list of ranges may have one")]
 
+#[path = "support/comes_back.rs"]
+mod comes_back;
 #[path = "support/reader.rs"]
 mod reader;
 #[path = "support/specimen.rs"]
@@ -8,14 +10,38 @@ mod specimen;
 
 use std::ops::Range;
 
+use comes_back::comes_back;
 use reader::Image;
 use specimen::Specimen;
-use virstor_qcow2::{MAX_BYTES_LEN, Piece};
+use virstor_qcow2::Piece;
 
 #[test]
 fn random_disks_come_back_as_they_were() {
     for seed in 0..260 {
         comes_back(&Specimen::random(seed), &format!("seed {seed}"));
+    }
+}
+
+/// Where every way through the planner was found once: see `tests/README.md`.
+const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/corpus/qcow2_writer");
+
+#[test]
+fn what_the_fuzzer_found_comes_back_as_it_was() {
+    // The folder is not part of the published crate.
+    for entry in std::fs::read_dir(CORPUS).into_iter().flatten() {
+        let path = entry.expect("a folder can be listed").path();
+        let bytes = std::fs::read(&path).expect("a seed can be read");
+        comes_back(&Specimen::decode(&bytes), &path.display().to_string());
+    }
+}
+
+/// What the fuzzer does with bytes it finds; these are found by nobody.
+#[test]
+fn disks_decoded_from_bytes_come_back_as_they_were() {
+    for seed in 0..200_u64 {
+        let byte = |place: u64| (seed + 1).wrapping_mul(place + 7).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
+        let bytes: Vec<u8> = (0..seed % 61).map(|place| byte(place).to_le_bytes()[0]).collect();
+        comes_back(&Specimen::decode(&bytes), &format!("seed {seed}"));
     }
 }
 
@@ -94,40 +120,6 @@ fn a_disk_of_many_ranges_is_copied_range_by_range() {
     }
     assert_eq!((copies, copied), (131_072, 131_072 << 22));
     assert_eq!((bytes, bytes + copied), (layout.tables_len(), layout.total_len()));
-}
-
-fn comes_back(specimen: &Specimen, name: &str) {
-    let copy_cap = 3 << specimen.cluster_bits;
-    pieces_keep_their_promises(specimen, copy_cap, name);
-    let pieces = specimen.pieces(copy_cap);
-    let file: Vec<u8> =
-        pieces.flat_map(|piece| specimen.bytes_of(piece.expect("the ranges stay the same"))).collect();
-    assert_eq!(file.len() as u64, specimen.layout().total_len(), "{name}");
-
-    let image = Image::decode(&file, file.len() as u64);
-    assert_eq!(image.disk_size, specimen.virtual_size.next_multiple_of(512), "{name}");
-    let mapped: Vec<u64> = image.mapping.iter().map(|(cluster, _)| *cluster).collect();
-    assert_eq!(mapped, specimen.data_clusters(), "{name}");
-    assert!(image.read_disk(&file) == specimen.read(0..image.disk_size), "{name}: content");
-}
-
-fn pieces_keep_their_promises(specimen: &Specimen, copy_cap: u64, name: &str) {
-    let cluster_size = 1 << specimen.cluster_bits;
-    let mut previous = None;
-    for piece in specimen.pieces(copy_cap + 1) {
-        let piece = piece.expect("the ranges stay the same");
-        assert_ne!(piece.len(), 0, "{name}");
-        match piece {
-            Piece::Bytes(bytes) => assert!(bytes.len() as u64 <= MAX_BYTES_LEN, "{name}"),
-            Piece::Copy { virtual_offset, len } => {
-                assert!(len <= copy_cap && virtual_offset + len <= specimen.virtual_size, "{name}");
-                assert_eq!(virtual_offset % cluster_size, 0, "{name}");
-                let splits_a_run = previous == Some((virtual_offset, false));
-                assert!(!splits_a_run, "{name}: pieces at {virtual_offset} could be one");
-                previous = Some((virtual_offset + len, len == copy_cap));
-            }
-        }
-    }
 }
 
 /// Where the disk cannot be held: the tables are read back, and every copy goes where they say.

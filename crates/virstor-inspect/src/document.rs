@@ -3,12 +3,16 @@
 //! Field names are a contract with scripts: additions are welcome, renames are not. Sizes and offsets are in
 //! bytes unless a field says otherwise.
 
+pub mod change;
 pub mod check;
 pub mod collect;
 pub mod dump;
 pub mod export;
 pub mod info;
 pub mod map;
+pub mod overlay;
+pub mod record;
+pub mod repair;
 pub mod serve;
 pub mod status;
 pub mod undo;

@@ -15,6 +15,7 @@ pub mod ddrescue;
 pub mod document;
 pub mod heap;
 pub mod picture;
+pub mod repair;
 pub mod restore;
 pub mod source;
 mod words;

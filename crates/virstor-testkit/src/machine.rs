@@ -114,7 +114,8 @@ impl Machine {
     }
 
     /// The operation with this number, counted as by [`operations`](Self::operations) from 0, will fail,
-    /// once. A write that fails leaves its first half behind.
+    /// once. A write that fails leaves its first half behind, but no half sectors: those are written whole or not
+    /// at all, also where the write fails.
     pub fn fail(&self, operation: u64) {
         lock(&self.state).failing = Some(operation);
     }
@@ -264,7 +265,8 @@ impl WriteAt for MachineDisk {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
         let mut state = lock(&self.state);
         if state.fails() {
-            state.write(self.number, offset, &bytes[..bytes.len() / 2])?;
+            let half = usize::try_from(first_half(offset, bytes.len() as u64)).expect("less than there are");
+            state.write(self.number, offset, &bytes[..half])?;
             return Err(IoError::writing(offset, bytes.len(), "simulated failure"));
         }
         state.write(self.number, offset, bytes)
@@ -273,7 +275,7 @@ impl WriteAt for MachineDisk {
     fn write_zeros(&self, offset: u64, len: u64) -> Result<(), IoError> {
         let mut state = lock(&self.state);
         if state.fails() {
-            state.zero(self.number, offset, len / 2)?;
+            state.zero(self.number, offset, first_half(offset, len))?;
             let len = usize::try_from(len).unwrap_or(usize::MAX);
             return Err(IoError::writing(offset, len, "simulated failure"));
         }
@@ -288,6 +290,12 @@ impl WriteAt for MachineDisk {
         state.journal.push(Event { disk: self.number, what: What::Flush });
         Ok(())
     }
+}
+
+/// How many of the `len` bytes at `offset` a request leaves that fails half-way: whole sectors, as a disk has it.
+fn first_half(offset: u64, len: u64) -> u64 {
+    let end = offset + len / 2;
+    (end - end % SECTOR).saturating_sub(offset)
 }
 
 /// A test that failed while it held the lock has told why already.
@@ -342,8 +350,8 @@ mod tests {
         let disk = machine.disk(0);
         machine.fail(1);
         disk.read_at(0, &mut [0]).unwrap();
-        assert_eq!(disk.write_at(0, &[1; 4]), Err(IoError::writing(0, 4, "simulated failure")));
-        assert_eq!(machine.contents(0).bytes(0, 4), [1, 1, 0, 0]);
+        assert_eq!(disk.write_at(100, &[1; 924]), Err(IoError::writing(100, 924, "simulated failure")));
+        assert_eq!(machine.contents(0).bytes(0, 1024), [vec![0; 100], vec![1; 412], vec![0; 512]].concat());
         disk.write_at(0, &[1; 4]).unwrap();
         machine.fail(3);
         assert_eq!(disk.flush(), Err(IoError::flushing("simulated failure")));

@@ -81,13 +81,33 @@ impl SplitMix64 {
     }
 }
 
-/// Runs `test` once for every seed. When it panics, the seed that did it is printed, to be tried alone.
+/// The one seed to try, where a failure is looked into.
+const ONLY: &str = "VIRSTOR_SEED";
+
+/// By how much seeds are moved, where a longer search than `npm test` wants others: `npm run soak`.
+const FROM: &str = "VIRSTOR_SEEDS_FROM";
+
+/// Runs `test` once for every seed. When it panics, the seed that did it is printed, and how to try it alone.
+///
+/// # Panics
+///
+/// When `test` does, or when one of the two environment variables is no number.
 pub fn for_each_seed(seeds: Range<u64>, mut test: impl FnMut(&mut SplitMix64)) {
+    let seeds = match (number_in(ONLY), number_in(FROM)) {
+        (Some(only), _) => only..only + 1,
+        (None, Some(from)) => from..from + (seeds.end - seeds.start),
+        (None, None) => seeds,
+    };
     for seed in seeds {
         let named = NamedOnPanic(seed);
         test(&mut SplitMix64::new(seed));
         drop(named);
     }
+}
+
+fn number_in(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is a number, not {text}")))
 }
 
 struct NamedOnPanic(u64);
@@ -96,7 +116,11 @@ impl Drop for NamedOnPanic {
     #[expect(clippy::print_stderr, reason = "a failed test tells its seed where the harness collects it")]
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("failed with seed {}", self.0);
+            let thread = thread::current();
+            let (seed, test) = (self.0, thread.name().unwrap_or_default());
+            eprintln!(
+                "failed with seed {seed}; alone: {ONLY}={seed} cargo test --workspace -- --exact {test}"
+            );
         }
     }
 }

@@ -31,7 +31,7 @@ pub const DEFAULT_MAXPHYS: u32 = 1 << 20;
 pub const MAX_NAME_LEN: usize = 15;
 
 /// FreeBSD calls a component with less room than this many chunks too small.
-const LEAST_CHUNKS: u64 = 4;
+pub(crate) const LEAST_CHUNKS: u64 = 4;
 
 /// What is to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -652,7 +652,7 @@ fn cut(name: &[u8]) -> &[u8] {
     &name[..name.len().min(MAX_NAME_LEN)]
 }
 
-fn padded(name: &[u8]) -> [u8; 16] {
+pub(crate) fn padded(name: &[u8]) -> [u8; 16] {
     let mut field = [0; 16];
     field[..name.len()].copy_from_slice(name);
     field

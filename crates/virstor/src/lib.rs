@@ -5,6 +5,7 @@
 extern crate alloc;
 
 pub mod assemble;
+pub mod change;
 pub mod check;
 pub mod edit;
 pub mod format;
@@ -14,8 +15,10 @@ pub mod kernel;
 pub mod label;
 pub mod locate;
 pub mod map;
+pub mod overlay;
 pub mod patch;
 pub mod plan;
+pub mod repair;
 pub mod specimen;
 pub mod taste;
 pub mod undo;

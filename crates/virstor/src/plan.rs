@@ -63,7 +63,8 @@ impl Segment {
     }
 
     /// Whether `next`, which follows it on the device, also follows it where the bytes are.
-    fn goes_on_in(&self, next: &Self) -> bool {
+    #[must_use]
+    pub fn goes_on_in(&self, next: &Self) -> bool {
         match (self.place, next.place) {
             (
                 SegmentPlace::Data { component, offset },
@@ -119,6 +120,21 @@ impl<D: ReadAt> VolumeReader<D> {
     /// The disk of a component that is there.
     pub fn disk(&self, component: ComponentIndex) -> Option<&D> {
         self.disks.get(&component)
+    }
+
+    /// Takes the disks out; [`replace`](Self::replace) puts some in again.
+    pub(crate) fn take_disks(&mut self) -> BTreeMap<ComponentIndex, D> {
+        core::mem::take(&mut self.disks)
+    }
+
+    /// Goes on with other components. Component 0 and its map stay what they are.
+    pub(crate) fn replace(&mut self, volume: Volume, disks: BTreeMap<ComponentIndex, D>) {
+        (self.bounds, self.volume, self.disks) = (volume.bounds(), volume, disks);
+    }
+
+    /// The byte order of the map.
+    pub(crate) fn map_order(&self) -> ByteOrder {
+        self.map.as_ref().map_or(ByteOrder::Little, MapPages::order)
     }
 
     /// The map, where component 0 is there.

@@ -53,17 +53,22 @@
 //! and what it overwrote is old or new; a flush that failed has some of its runs done and goes on with the
 //! others when it is called again.
 
-mod allocator;
-mod sound;
+pub(crate) mod allocator;
+pub mod held;
+mod members;
+pub(crate) mod sound;
+pub mod watermark;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use self::allocator::Allocator;
+pub use self::members::MemberError;
 pub use self::sound::Unsound;
 use self::sound::examine;
 use crate::assemble::Volume;
+use crate::check::{Finding, Report, Severity};
 use crate::format::{ComponentFlags, MAP_ENTRY_LEN, MapEntry, Record};
 use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
 use crate::io::{IoError, WriteAt};
@@ -152,6 +157,10 @@ struct Waiting {
 pub struct Space {
     /// Chunks that can still be handed out.
     pub free_chunks: u64,
+    /// The component that the next chunk comes from, or that the last came from when there is none left.
+    pub current: ComponentIndex,
+    /// Chunks of it that can still be handed out.
+    pub current_free: u32,
     /// Components above the current one that have room.
     pub free_components: usize,
 }
@@ -189,6 +198,12 @@ impl From<ReadError> for WriteError {
             ReadError::Lost { start, why } => Self::Lost { start, why },
         }
     }
+}
+
+/// The findings of a check because of which a volume is not written to, unless the user insists: errors and
+/// worse. What [`VolumeWriter::open`] refuses is refused even then.
+pub fn objections(report: &Report) -> impl Iterator<Item = &Finding> {
+    report.findings.iter().filter(|finding| finding.severity() >= Severity::Error)
 }
 
 impl<D: WriteAt + Clone> VolumeWriter<D> {
@@ -238,7 +253,13 @@ impl<D: WriteAt> VolumeWriter<D> {
 
     /// How much room is left.
     pub fn space(&self) -> Space {
-        Space { free_chunks: self.allocator.free(), free_components: self.allocator.free_components() }
+        let allocator = &self.allocator;
+        Space {
+            free_chunks: allocator.free(),
+            current: allocator.current(),
+            current_free: allocator.cursor(allocator.current()).room(),
+            free_components: allocator.free_components(),
+        }
     }
 
     /// The segments of `range` as reads see them, also where they are not durable yet.
@@ -323,6 +344,20 @@ impl<D: WriteAt> VolumeWriter<D> {
     /// When the range is not within the volume.
     pub fn write(&mut self, offset: u64, data: &[u8]) -> Result<(), WriteError> {
         let plan = self.plan(offset, data)?;
+        self.perform(&plan, data)
+    }
+
+    /// Carries out a plan, which [`plan`](Self::plan) made for `data` after the last change: as
+    /// [`write`](Self::write).
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::Io`], as there.
+    ///
+    /// # Panics
+    ///
+    /// When the plan was made for something else.
+    pub fn perform(&mut self, plan: &WritePlan, data: &[u8]) -> Result<(), WriteError> {
         for step in &plan.steps {
             match &step.what {
                 StepBytes::Data(range) => self.put(step.component, step.offset, &data[range.clone()])?,
@@ -330,7 +365,7 @@ impl<D: WriteAt> VolumeWriter<D> {
             }
         }
         self.allocate(&plan.allocations)?;
-        if self.waiting.len() >= MOST_WAITING || self.runs > MOST_RUNS { self.flush() } else { Ok(()) }
+        self.flush_if_many_wait()
     }
 
     /// Makes the bytes of `range` zero. Holes stay holes, and what has a place keeps it: a chunk that lost its
@@ -355,6 +390,72 @@ impl<D: WriteAt> VolumeWriter<D> {
             }
             start = segment.end();
         }
+    }
+
+    /// Makes the bytes of `range` zero, and gives those a place that have none: writing there later takes no
+    /// more room.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::OutOfSpace`] when there is no room for all of it: nothing is written. [`WriteError::Io`]
+    /// when a disk fails; some of the range may be zero or have a place then.
+    ///
+    /// # Panics
+    ///
+    /// When the range is not within the volume.
+    pub fn provide_zeros(&mut self, range: Range<u64>) -> Result<(), WriteError> {
+        let (needed, free) = (self.chunks_missing(range.clone()), self.allocator.free());
+        if needed > free {
+            return Err(WriteError::OutOfSpace { needed, free });
+        }
+        let chunk_size = self.volume().chunk_size;
+        let Range { mut start, end } = range;
+        while start < end {
+            let (at, inside) = chunk_size.split(start);
+            let piece_end = end.min(start.saturating_add(chunk_size.bytes() - inside));
+            let Some(segment) = self.reader.segments(start..piece_end).next() else { return Ok(()) };
+            start = segment.end();
+            match segment.place {
+                SegmentPlace::Data { component, offset } => self.put_zeros(component, offset, segment.len)?,
+                SegmentPlace::Lost(why) => return Err(self.lost(segment.start, why).into()),
+                SegmentPlace::Hole => {
+                    let place = self.allocator.upcoming().next();
+                    let Some((component, chunk)) = place else {
+                        return Err(WriteError::OutOfSpace { needed, free });
+                    };
+                    self.put_zeros(component, chunk_size.offset_of(chunk), chunk_size.bytes())?;
+                    self.allocate(&[Allocation { at, component, chunk }])?;
+                    self.flush_if_many_wait()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many chunks of `range` have no place.
+    fn chunks_missing(&mut self, range: Range<u64>) -> u64 {
+        let chunk_size = self.volume().chunk_size;
+        let holes = self.reader.segments(range).filter(|segment| segment.place == SegmentPlace::Hole);
+        holes.map(|hole| chunk_size.split(hole.end() - 1).0.0 - chunk_size.split(hole.start).0.0 + 1).sum()
+    }
+
+    /// Notes that `component` was written to, by somebody who carried out a [plan](Self::plan) without allocations
+    /// through another handle of its disk: that needs no writer, so others need not wait for it. To be called
+    /// when it is done, and before it is said to be: the next flush covers it. A write that failed need not be
+    /// told of, for nobody relies on it.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such component.
+    pub fn wrote(&mut self, component: ComponentIndex) {
+        self.unflushed[component.as_usize()] = true;
+        self.changed = true;
+    }
+
+    /// The components that were written to since their last flush: whoever does not want others to wait for
+    /// them flushes these disks before calling [`flush`](Self::flush), which then finds little to do.
+    pub fn unflushed(&self) -> impl Iterator<Item = ComponentIndex> + '_ {
+        self.indexes().filter(|index| self.unflushed[index.as_usize()])
     }
 
     /// Makes everything written durable.
@@ -383,12 +484,18 @@ impl<D: WriteAt> VolumeWriter<D> {
         if !self.changed {
             return Ok(());
         }
+        let mut outcome = Ok(());
         for index in self.indexes() {
-            self.put_record(index, self.record(index, self.entered))?;
+            // One that fails is no reason to leave the others as they are.
+            outcome = outcome.and(self.put_record(index, self.record(index, self.entered)));
         }
-        self.flush_disks()?;
+        outcome.and(self.flush_disks())?;
         self.changed = false;
         Ok(())
+    }
+
+    fn flush_if_many_wait(&mut self) -> Result<(), WriteError> {
+        if self.waiting.len() >= MOST_WAITING || self.runs > MOST_RUNS { self.flush() } else { Ok(()) }
     }
 
     /// The error for bytes that the map has no place for: that of the disk when the map could not be read.
@@ -553,28 +660,30 @@ impl<D: WriteAt> VolumeWriter<D> {
     }
 
     fn put(&mut self, component: ComponentIndex, offset: u64, bytes: &[u8]) -> Result<(), WriteError> {
-        on(component, self.touch(component).write_at(offset, bytes))
+        self.changed = true;
+        on(component, self.disk(component).write_at(offset, bytes))?;
+        self.wrote(component);
+        Ok(())
     }
 
     fn put_zeros(&mut self, component: ComponentIndex, offset: u64, len: u64) -> Result<(), WriteError> {
-        on(component, self.touch(component).write_zeros(offset, len))
-    }
-
-    /// A disk that is about to be written to. It counts as written to even if that fails.
-    fn touch(&mut self, component: ComponentIndex) -> &D {
-        self.unflushed[component.as_usize()] = true;
         self.changed = true;
-        self.disk(component)
+        on(component, self.disk(component).write_zeros(offset, len))?;
+        self.wrote(component);
+        Ok(())
     }
 
+    /// Flushes what was written to. A disk that fails does not keep the others from it.
     fn flush_disks(&mut self) -> Result<(), WriteError> {
+        let mut outcome = Ok(());
         for index in self.indexes() {
             if self.unflushed[index.as_usize()] {
-                on(index, self.disk(index).flush())?;
-                self.unflushed[index.as_usize()] = false;
+                let flushed = on(index, self.disk(index).flush());
+                self.unflushed[index.as_usize()] = flushed.is_err();
+                outcome = outcome.and(flushed);
             }
         }
-        Ok(())
+        outcome
     }
 
     fn disk(&self, component: ComponentIndex) -> &D {
@@ -600,7 +709,7 @@ fn within(offset: u64, start: u64, len: u64) -> Range<usize> {
     start..start + usize::try_from(len).expect("within the buffer")
 }
 
-fn is_zero(bytes: &[u8]) -> bool {
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     let (words, rest) = bytes.as_chunks::<64>();
     words.iter().all(|word| *word == [0; 64]) && rest.iter().all(|byte| *byte == 0)
 }

@@ -2,10 +2,12 @@
 //! verified in every round, so that nothing wins by being wrong.
 
 mod export;
+mod instructions;
 mod machine;
 mod measure;
 mod opening;
 mod scan;
+mod serving;
 mod table;
 mod volume;
 
@@ -39,6 +41,9 @@ struct Bench {
 
 /// Builds the programs, measures them and their peers, and prints the report as it grows.
 pub(crate) fn bench(args: &[OsString]) -> Result<()> {
+    if matches!(args, [only] if only == "--instructions") {
+        return instructions::report().map(|counts| counts.iter().for_each(|counts| say(counts)));
+    }
     let options = Options::parse(args)?;
     let workspace = Workspace::ask_cargo()?;
     let wasmtime = runtime::wasmtime()?;
@@ -58,7 +63,7 @@ pub(crate) fn bench(args: &[OsString]) -> Result<()> {
 
 impl Bench {
     fn measure(&self) -> Result<String> {
-        let mut steps = Steps::new(Program::ALL.len() + 4);
+        let mut steps = Steps::new(Program::ALL.len() + 6);
         steps.run("wasm targets", toolchain::ensure_targets)?;
         for program in Program::ALL {
             steps.run(program.step(), || program.build(&self.workspace))?;
@@ -72,8 +77,12 @@ impl Bench {
             machine::describe(&self.folder, &programs)
         ));
         report.add(steps.show("export beside its peers", || export::report(self))?);
+        report.add(steps.show("serving beside its peers", || serving::report(self))?);
         report.add(steps.show("opening large volumes", || opening::report(self))?);
         report.add(steps.show("passes over maps", scan::report)?);
+        if let Some(counts) = steps.show("counting instructions", instructions::report)? {
+            report.add(counts);
+        }
         report.add(format!("Load average at the end: {}\n", machine::load()));
         steps.finish("measured");
         Ok(report.0)
@@ -142,7 +151,7 @@ impl Options {
                 }
                 [name, value] if name == "--dir" => options.dir = Some(value.into()),
                 [name, value] if name == "--out" => options.out = Some(value.into()),
-                _ => bail!("not understood; options: --rounds N, --dir DIR, --out FILE"),
+                _ => bail!("not understood; options: --rounds N, --dir DIR, --out FILE; or --instructions"),
             }
         }
         Ok(options)

@@ -2,23 +2,68 @@
 
 use crate::process::{cargo_with_bar, run};
 use crate::progress::Steps;
-use crate::toolchain;
-use crate::workspace::{Workspace, dist};
-use anyhow::{Context, Result};
+use crate::workspace::{Workspace, dist, root};
+use crate::{toolchain, web};
+use anyhow::{Context, Result, ensure};
+use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Builds everything that can be built, and says where it is.
 pub(crate) fn build_all() -> Result<()> {
     let workspace = Workspace::ask_cargo()?;
-    let mut steps = Steps::new(1 + Program::ALL.len());
+    let mut steps = Steps::new(1 + Program::ALL.len() + web::STEPS);
     steps.run("wasm targets", toolchain::ensure_targets)?;
     for program in Program::ALL {
         steps.run(program.step(), || program.build(&workspace))?;
     }
-    let paths = Program::ALL.map(|program| program.path(&workspace).display().to_string());
-    steps.finish(&format!("built {}", paths.join(", ")));
+    web::build(&mut steps, &workspace)?;
+    let programs = Program::ALL.map(|program| program.path(&workspace));
+    steps.finish(&built_paths(programs.into_iter().chain([web::site(), web::single_file()])));
     Ok(())
+}
+
+/// Builds the web inspector alone.
+pub(crate) fn build_web() -> Result<()> {
+    let workspace = Workspace::ask_cargo()?;
+    let mut steps = Steps::new(1 + web::STEPS);
+    steps.run("wasm targets", toolchain::ensure_targets)?;
+    web::build(&mut steps, &workspace)?;
+    steps.finish(&built_paths([web::site(), web::single_file()]));
+    Ok(())
+}
+
+fn built_paths(paths: impl IntoIterator<Item = PathBuf>) -> String {
+    let paths: Vec<_> = paths.into_iter().map(|path| path.display().to_string()).collect();
+    format!("built {}", paths.join(", "))
+}
+
+/// Builds the wasm programs a second time, from nothing and elsewhere, and errs when a byte is different.
+pub(crate) fn reproduce() -> Result<()> {
+    let workspace = Workspace::ask_cargo()?;
+    let elsewhere = workspace.target().join("reproduce");
+    let mut steps = Steps::new(1 + 2 * Program::WASM.len());
+    steps.run("wasm targets", toolchain::ensure_targets)?;
+    let mut hashes = Vec::new();
+    for program in Program::WASM {
+        steps.run(program.step(), || program.build(&workspace))?;
+        let again = format!("{}, again", program.step());
+        steps.run(&again, || run(&mut program.command(&elsewhere)?))?;
+        let path = program.path(&workspace);
+        let (first, second) = (hash_of(&path)?, hash_of(&program.output(&elsewhere))?);
+        ensure!(first == second, "{} differs between two builds: {first}, {second}", path.display());
+        hashes.push(format!("{first}  {}", path.display()));
+    }
+    fs::remove_dir_all(&elsewhere).with_context(|| format!("cannot remove {}", elsewhere.display()))?;
+    steps.finish(&format!("the same twice:\n{}", hashes.join("\n")));
+    Ok(())
+}
+
+/// SHA-256 of a file, in hexadecimal.
+pub(crate) fn hash_of(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// One of the forms in which `virstor` is delivered.
@@ -34,6 +79,8 @@ pub(crate) enum Program {
 
 impl Program {
     pub(crate) const ALL: [Program; 3] = [Program::Native, Program::Component, Program::Module];
+    /// Those that run anywhere.
+    const WASM: [Program; 2] = [Program::Component, Program::Module];
 
     /// What building it is called in front of the user.
     pub(crate) fn step(self) -> &'static str {
@@ -47,7 +94,7 @@ impl Program {
     /// Where [`Program::build`] leaves it.
     pub(crate) fn path(self, workspace: &Workspace) -> PathBuf {
         match self {
-            Program::Native => built(workspace, Path::new("release"), std::env::consts::EXE_SUFFIX),
+            Program::Native => self.output(&workspace.target()),
             Program::Component => dist().join("virstor.wasm"),
             Program::Module => dist().join("virstor-wasip1.wasm"),
         }
@@ -55,17 +102,29 @@ impl Program {
 
     /// Brings it up to date.
     pub(crate) fn build(self, workspace: &Workspace) -> Result<()> {
-        let mut command = cargo_with_bar(["build", "--release", "--package", "virstor-cli"]);
-        if let Some(target) = self.target() {
-            command.args(["--target", target]);
+        run(&mut self.command(&workspace.target())?)?;
+        match self {
+            Program::Native => Ok(()),
+            _ => deliver(&self.output(&workspace.target()), &self.path(workspace)),
         }
-        run(&mut command)?;
+    }
+
+    /// Where Cargo leaves it below `target_folder`.
+    fn output(self, target_folder: &Path) -> PathBuf {
         match self.target() {
-            Some(target) => {
-                deliver(&built(workspace, &Path::new(target).join("release"), ".wasm"), &self.path(workspace))
-            }
-            None => Ok(()),
+            None => target_folder.join("release").join(format!("virstor{}", std::env::consts::EXE_SUFFIX)),
+            Some(target) => target_folder.join(target).join("release").join("virstor.wasm"),
         }
+    }
+
+    /// How it is built below `target_folder`.
+    fn command(self, target_folder: &Path) -> Result<Command> {
+        let mut command = cargo_with_bar(["build", "--release", "--package", "virstor-cli"]);
+        command.arg("--target-dir").arg(target_folder);
+        if let Some(target) = self.target() {
+            command.args(["--target", target, "--config", &same_everywhere(target)?]);
+        }
+        Ok(command)
     }
 
     fn target(self) -> Option<&'static str> {
@@ -77,8 +136,16 @@ impl Program {
     }
 }
 
-fn built(workspace: &Workspace, profile: &Path, suffix: &str) -> PathBuf {
-    workspace.target().join(profile).join(format!("virstor{suffix}"))
+/// A setting of Cargo that keeps the folders of this machine out of what is built for `target`, so that the same
+/// sources give the same bytes anywhere.
+fn same_everywhere(target: &str) -> Result<String> {
+    let packages = match std::env::var_os("CARGO_HOME") {
+        Some(folder) => PathBuf::from(folder),
+        None => std::env::home_dir().context("no home folder, where Cargo keeps sources")?.join(".cargo"),
+    };
+    let flag = |from: &Path, to| format!("'--remap-path-prefix={}={to}'", from.display());
+    let (packages, ours) = (flag(&packages, "/cargo"), flag(root(), "/virstor"));
+    Ok(format!("target.{target}.rustflags=[{packages}, {ours}]"))
 }
 
 fn deliver(from: &Path, to: &Path) -> Result<()> {

@@ -15,8 +15,8 @@ use crate::change::file_name;
 use crate::disk::{Disk, HostFile};
 use crate::failure::{Failure, Status, host_reason};
 use crate::heap;
+use crate::new_file::NewFile;
 use crate::output::{note, shown};
-use crate::target::Target;
 
 pub(crate) fn run(args: &BackupMapArgs) -> Result<Status, Failure> {
     let heap = heap::open(&args.input, args.output, Tunables::default())?;
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &BackupMapArgs) -> Result<Status, Failure> {
             "component 0, which has the map, is missing; there is nothing to back up".into(),
         ));
     }
-    let target = Target::create(&args.out, args.force, &args.input)?;
+    let target = NewFile::create(&args.out, args.force, &args.input)?;
     let made = write(&heap, volume, &args.out, target.file(), args.output);
     let made = finish(target, made)?;
     verify(&heap, volume, &args.out)?;

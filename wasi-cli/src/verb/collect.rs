@@ -11,9 +11,9 @@ use virstor_inspect::document::collect::Collect;
 use crate::args::{CollectArgs, Output};
 use crate::disk::HostFile;
 use crate::failure::{Failure, Status, host_reason};
+use crate::new_file::NewFile;
 use crate::progress::Progress;
 use crate::size::human;
-use crate::target::Target;
 use crate::{heap, output};
 
 pub(crate) fn run(args: &CollectArgs) -> Result<Status, Failure> {
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &CollectArgs) -> Result<Status, Failure> {
         output::with_stdout(|out| out.write_all(&bytes))?;
         collected?
     } else {
-        let target = Target::create(&args.out, args.force, &args.input)?;
+        let target = NewFile::create(&args.out, args.force, &args.input)?;
         let collected = into_file(&args.out, target.file(), |sink| collect(&heap, sink, &mut progress));
         finish(target, collected)?
     };
@@ -88,7 +88,7 @@ pub(super) fn into_file(
 }
 
 /// Gives the file its name, or takes it away.
-pub(super) fn finish(target: Target, made: Result<Collected, Failure>) -> Result<Collected, Failure> {
+pub(super) fn finish(target: NewFile, made: Result<Collected, Failure>) -> Result<Collected, Failure> {
     match made {
         Ok(made) => target.finish().map(|()| made),
         Err(failure) => {

@@ -123,11 +123,16 @@ fn part(segment: Segment, done: u64) -> Segment {
     Segment { start: segment.start + done, len: BLOCK.min(segment.len - done), place }
 }
 
-fn refuse_qcow2(image: &Disk, shown: &str) -> Result<(), Failure> {
+/// Refuses an image that is not raw.
+///
+/// # Errors
+///
+/// [`Failure::Operation`] when it is a qcow2 image.
+pub(crate) fn refuse_qcow2(image: &Disk, shown: &str) -> Result<(), Failure> {
     let mut magic = [0; QCOW2_MAGIC.len()];
     if image.size() >= magic.len() as u64 && image.read_at(0, &mut magic).is_ok() && magic == QCOW2_MAGIC {
         return Err(Failure::Operation(format!(
-            "{shown}: is a qcow2 image; 'qemu-img compare' it with the volume exported, or convert it to raw"
+            "{shown}: is a qcow2 image; convert it to raw with 'qemu-img convert', or compare it with the volume exported"
         )));
     }
     Ok(())

@@ -22,9 +22,9 @@ use virstor_inspect::heap::ComponentDisk;
 use crate::args::{ExportArgs, FillLost, Format};
 use crate::disk::Disk;
 use crate::failure::{Failure, Status, host_reason};
+use crate::new_file::NewFile;
 use crate::progress::Progress;
 use crate::size::human;
-use crate::target::Target;
 use crate::{heap, output, range, verb};
 
 /// A reader of a volume on files of the host.
@@ -107,7 +107,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Status, Failure> {
             Format::Qcow2 => qcow2::to_stdout(&job, &mut progress)?,
         }
     } else {
-        let target = Target::create(&args.out, args.force, &args.input)?;
+        let target = NewFile::create(&args.out, args.force, &args.input)?;
         let written = match format {
             Format::Raw => raw::to_file(&job, target.file(), &mut progress),
             Format::Qcow2 => qcow2::to_file(&job, target.file().as_std(), &mut progress),

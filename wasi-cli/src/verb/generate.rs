@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use clap::CommandFactory;
-use virstor_inspect::document::{check, collect, dump, export, info, map, serve, status, undo};
+use virstor_inspect::document::{
+    change, check, collect, dump, export, info, map, overlay, serve, status, undo,
+};
 
 use crate::args::{Args, Generate, GenerateArgs};
 use crate::failure::{Failure, Status, host_reason};
@@ -36,6 +38,15 @@ fn schemas(folder: &Path) -> Result<(), Failure> {
         ("info", schemars::schema_for!(info::Info)),
         ("dump", schemars::schema_for!(Vec<dump::Dump>)),
         ("status", schemars::schema_for!(status::Status)),
+        ("label", schemars::schema_for!(change::Label)),
+        ("add", schemars::schema_for!(change::Changed)),
+        ("remove", schemars::schema_for!(change::Changed)),
+        ("grow", schemars::schema_for!(change::Changed)),
+        ("clear", schemars::schema_for!(change::Cleared)),
+        ("compact", schemars::schema_for!(change::Compacted)),
+        ("import", schemars::schema_for!(change::Imported)),
+        ("rename", schemars::schema_for!(change::Renamed)),
+        ("set", schemars::schema_for!(change::Renamed)),
         ("collect", schemars::schema_for!(collect::Collect)),
         ("backup-map", schemars::schema_for!(collect::Collect)),
         ("restore-map", schemars::schema_for!(collect::RestoreMap)),
@@ -49,6 +60,8 @@ fn schemas(folder: &Path) -> Result<(), Failure> {
         ("export", schemars::schema_for!(export::Export)),
         ("compare", schemars::schema_for!(export::Compare)),
         ("serve", schemars::schema_for!(serve::Serve)),
+        ("overlay-diff", schemars::schema_for!(overlay::OverlayDiff)),
+        ("overlay", schemars::schema_for!(overlay::OverlayAfter)),
     ];
     for (name, schema) in schemas {
         let path = folder.join(format!("{name}.schema.json"));

@@ -27,6 +27,7 @@ mod tcp_native;
 #[cfg(all(target_os = "wasi", target_env = "p2"))]
 mod tcp_wasi;
 mod volume;
+pub(crate) mod writing;
 
 use std::sync::Arc;
 
@@ -45,7 +46,12 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Status, Failure> {
     let heap = heap::open(&args.input, args.output, Tunables::default())?;
     let volume = heap::choose_one(&heap, &args.input, args.output)?;
     heap::refuse_specimen(&heap, volume, "serve")?;
-    let exports = exports::of(&heap, volume, args.missing == Missing::Zero);
+    let writable = match &args.overlay {
+        Some(overlay) => Some(writing::open_overlay(&heap, volume, overlay)?),
+        None if args.write => Some(writing::open(&heap, volume)?),
+        None => None,
+    };
+    let exports = exports::of(&heap, volume, writable, args.missing == Missing::Zero);
     let journal = Journal::new(args.log.is_some(), args.stats.is_some(), args.output.quiet);
     let service = Service::new(exports, journal)
         .map_err(|error| Failure::Operation(format!("cannot serve this volume: {error}")))?;
@@ -55,7 +61,9 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Status, Failure> {
     }
     let service = Arc::new(service);
     listen::serve(&service, args)?;
+    let settled = service.settle();
     service.journal().end();
+    settled.map_err(|fault| Failure::Operation(fault.to_string()))?;
     Ok(Status::Fine)
 }
 

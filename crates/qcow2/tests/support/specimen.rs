@@ -38,6 +38,30 @@ impl Specimen {
         Self { virtual_size, cluster_bits, ranges }
     }
 
+    /// The disk that a fuzzer's bytes stand for: any bytes are one, of at most 3 MiB.
+    #[allow(dead_code, reason = "not every test that has disks decodes them")]
+    pub(crate) fn decode(bytes: &[u8]) -> Self {
+        let mut numbers =
+            bytes.chunks(2).map(|pair| pair.iter().rfold(0, |all, byte| all << 8 | u64::from(*byte)));
+        let mut next = || numbers.next();
+        let cluster_bits = 9 + u32::try_from(next().unwrap_or(0) % 13).expect("it is below 13");
+        // In quarters of a cluster and some bytes more, so that borders are met as often as missed.
+        let quarters = ((1 << 20) >> (cluster_bits - 2)).max(6);
+        let length = |number: u64| ((number / 4) % (quarters + 1)) * (1 << (cluster_bits - 2)) + number % 4;
+        let virtual_size = length(next().unwrap_or(0));
+        let (mut ranges, mut start) = (Vec::new(), 0);
+        while let (Some(gap), Some(len)) = (next(), next()) {
+            start += length(gap);
+            if start >= virtual_size {
+                break;
+            }
+            let end = (start + length(len)).min(virtual_size);
+            ranges.push(start..end);
+            start = end;
+        }
+        Self { virtual_size, cluster_bits, ranges }
+    }
+
     pub(crate) fn layout(&self) -> Layout {
         Layout::new(self.virtual_size, self.cluster_bits, self.ranges.iter().cloned()).expect("it fits")
     }

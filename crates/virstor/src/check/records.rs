@@ -103,7 +103,8 @@ fn judge_place(
     }
     if provsize != size {
         let entries = pass.tallies[index.as_usize()].past_end;
-        findings.push(Fault::SizeChanged { index, provsize, size, entries });
+        let whole_sectors = size.is_multiple_of(u64::from(component.sector_size));
+        findings.push(Fault::SizeChanged { index, provsize, size, entries, whole_sectors });
     }
     let wanted = component.record.hardcoded_as_c_string();
     if !wanted.is_empty() && !same_device(&wanted, &candidate.provider) {
@@ -228,7 +229,9 @@ impl<'a> Members<'a> {
         let (Some(missing), 1) = (self.missing.first().copied(), self.missing.len()) else { return };
         if present == usize::from(count) {
             let (index, entries) = (ComponentIndex(count), self.entries(missing));
-            self.findings.push(Fault::RemovedFromMiddle { candidate, index, missing, entries });
+            let between = self.pass.tallies.iter().skip(missing.as_usize() + 1);
+            let unclear = between.map(|tally| tally.entries).sum();
+            self.findings.push(Fault::RemovedFromMiddle { candidate, index, missing, entries, unclear });
             self.missing.remove(&missing);
             self.by_number.remove(&index);
         }
@@ -302,11 +305,21 @@ impl<'a> Members<'a> {
         self.judge_field("md_chunk_size", chunk_size, |record| u64::from(record.md_chunk_size.get()));
     }
 
+    /// Whether a volume was growing: what its records say becomes larger one after the other, upward, once the map
+    /// is zero where it will reach.
+    fn is_torn_growth(&self, field: &str, expected: u64) -> bool {
+        let sizes = || self.by_number.values().map(|candidate| self.record(*candidate).md_virsize.get());
+        field == "md_virsize"
+            && sizes().next() == Some(expected)
+            && sizes().is_sorted_by(|before, after| before >= after)
+            && sizes().collect::<BTreeSet<_>>().len() == 2
+    }
+
     fn judge_field(&mut self, field: &'static str, expected: u64, read: impl Fn(&Record) -> u64) {
         let candidates = self.candidates;
         let value_of = |candidate: &usize| read(&candidates[*candidate].located.tasted.record);
         let agreeing = self.by_number.values().filter(|candidate| value_of(candidate) == expected).count();
-        let outvoted = agreeing * 2 > self.by_number.len();
+        let outvoted = agreeing * 2 > self.by_number.len() || self.is_torn_growth(field, expected);
         for (index, candidate) in &self.by_number {
             let (index, value) = (*index, value_of(candidate));
             if value != expected {

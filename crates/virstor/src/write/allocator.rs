@@ -10,48 +10,68 @@ use crate::geometry::{ComponentIndex, PhysicalChunk};
 
 /// How far each component is used.
 #[derive(Debug)]
-pub(super) struct Allocator {
+pub(crate) struct Allocator {
     cursors: Vec<Cursor>,
     current: usize,
 }
 
 /// How far one component is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cursor {
+pub(crate) struct Cursor {
     /// Chunks below are never handed out.
-    pub(super) reserved: u32,
+    pub(crate) reserved: u32,
     /// The next chunk to hand out.
-    pub(super) next: u32,
+    pub(crate) next: u32,
     /// Chunks from this one on do not exist.
-    pub(super) chunk_count: u32,
+    pub(crate) chunk_count: u32,
 }
 
 /// A chunk of a component.
-pub(super) type Place = (ComponentIndex, PhysicalChunk);
+pub(crate) type Place = (ComponentIndex, PhysicalChunk);
 
 impl Allocator {
     /// The current component is the first that has room, or else the last.
-    pub(super) fn new(cursors: Vec<Cursor>) -> Self {
+    pub(crate) fn new(cursors: Vec<Cursor>) -> Self {
         let current = cursors.iter().position(Cursor::has_room).unwrap_or(cursors.len() - 1);
         Self { cursors, current }
     }
 
-    pub(super) fn cursor(&self, component: ComponentIndex) -> Cursor {
+    pub(crate) fn cursor(&self, component: ComponentIndex) -> Cursor {
         self.cursors[component.as_usize()]
     }
 
+    /// The component that is allocated from: passes over those without room, but for the last.
+    pub(crate) fn current(&self) -> ComponentIndex {
+        let (next, _) = self.upcoming().next().unwrap_or((self.index(self.current), PhysicalChunk(0)));
+        next
+    }
+
+    /// Goes on with `cursors`, of which there may be more or fewer than before.
+    pub(crate) fn replace(&mut self, cursors: Vec<Cursor>) {
+        *self = Self::new(cursors);
+    }
+
+    /// All of them, in order.
+    pub(crate) fn cursors(&self) -> &[Cursor] {
+        &self.cursors
+    }
+
+    fn index(&self, position: usize) -> ComponentIndex {
+        ComponentIndex(u16::try_from(position).expect("a component has 16 bits"))
+    }
+
     /// How many chunks can still be handed out.
-    pub(super) fn free(&self) -> u64 {
+    pub(crate) fn free(&self) -> u64 {
         self.cursors[self.current..].iter().map(|cursor| u64::from(cursor.room())).sum()
     }
 
     /// How many components above the current one have room.
-    pub(super) fn free_components(&self) -> usize {
+    pub(crate) fn free_components(&self) -> usize {
         self.cursors[self.current + 1..].iter().filter(|cursor| cursor.has_room()).count()
     }
 
     /// The chunks that will be handed out, in order. Nothing changes.
-    pub(super) fn upcoming(&self) -> impl Iterator<Item = Place> + '_ {
+    pub(crate) fn upcoming(&self) -> impl Iterator<Item = Place> + '_ {
         let components = (0..=u16::MAX).map(ComponentIndex).zip(&self.cursors).skip(self.current);
         components.flat_map(|(component, cursor)| {
             (cursor.next..cursor.chunk_count).map(move |chunk| (component, PhysicalChunk(chunk)))
@@ -59,7 +79,7 @@ impl Allocator {
     }
 
     /// Hands out `place`, which must be the first of [`upcoming`](Self::upcoming).
-    pub(super) fn take(&mut self, (component, chunk): Place) {
+    pub(crate) fn take(&mut self, (component, chunk): Place) {
         self.current = component.as_usize();
         let cursor = &mut self.cursors[self.current];
         assert_eq!(cursor.next, chunk.0, "chunks are handed out in order");
@@ -69,15 +89,20 @@ impl Allocator {
 
 impl Cursor {
     /// Whether chunks were handed out.
-    pub(super) fn is_used(&self) -> bool {
-        self.next > self.reserved
+    pub(crate) fn is_used(&self) -> bool {
+        self.used() > 0
+    }
+
+    /// How many were.
+    pub(crate) fn used(&self) -> u32 {
+        self.next.saturating_sub(self.reserved)
     }
 
     fn has_room(&self) -> bool {
         self.room() > 0
     }
 
-    fn room(&self) -> u32 {
+    pub(crate) fn room(&self) -> u32 {
         self.chunk_count.saturating_sub(self.next)
     }
 }

@@ -65,13 +65,13 @@ pub enum Unsound {
 
 /// What the map of a sound volume holds.
 #[derive(Debug)]
-pub(super) struct Found {
-    pub(super) order: ByteOrder,
-    pub(super) cursors: Vec<Cursor>,
+pub(crate) struct Found {
+    pub(crate) order: ByteOrder,
+    pub(crate) cursors: Vec<Cursor>,
 }
 
 /// Examines `volume`, whose component 0 is `first`. Takes a bit of memory for every allocated entry.
-pub(super) fn examine(volume: &Volume, first: &(impl ReadAt + ?Sized)) -> Result<Found, Unsound> {
+pub(crate) fn examine(volume: &Volume, first: &(impl ReadAt + ?Sized)) -> Result<Found, Unsound> {
     check_geometry(volume)?;
     let (entries, bounds) = (volume.map_entries(), volume.bounds());
     let report = scan(first, entries, &bounds, &mut |_, _| ControlFlow::Continue(()));

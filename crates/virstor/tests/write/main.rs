@@ -2,10 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may panic as the tests do")]
 
+mod changes;
 mod failures;
+mod held;
+mod members;
 mod model;
 mod on_disk;
 mod power;
 mod refusals;
 mod set;
+#[path = "../check/support.rs"]
+#[allow(dead_code, reason = "shared with the tests of check")]
+mod support;
 mod vectors;

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use virstor::write::{StepBytes, VolumeWriter, WriteError};
+use virstor::io::WriteAt;
+use virstor::write::{Step, StepBytes, VolumeWriter, WriteError};
 use virstor_testkit::{MachineDisk, SplitMix64, for_each_seed};
 
 use crate::on_disk::OnDisk;
@@ -13,6 +14,8 @@ use crate::set::{CHUNK, STALE, contents, disks_of, open, small_set};
 pub(crate) enum Operation {
     Write(usize, Vec<u8>),
     Zero(Range<usize>),
+    /// Zeros that have a place.
+    Provide(Range<usize>),
     Flush,
     Close,
 }
@@ -33,7 +36,8 @@ pub(crate) fn random_operation(random: &mut SplitMix64, size: usize) -> Operatio
             Operation::Write(range.start, vec![byte; len])
         }
         10 => Operation::Write(range.start, vec![0; len]),
-        11 | 12 => Operation::Zero(range),
+        11 => Operation::Zero(range),
+        12 => Operation::Provide(range),
         13 | 14 => Operation::Flush,
         _ => Operation::Close,
     }
@@ -47,6 +51,7 @@ pub(crate) fn perform(
     match operation {
         Operation::Write(offset, data) => writer.write(*offset as u64, data),
         Operation::Zero(range) => writer.write_zeros(range.start as u64..range.end as u64),
+        Operation::Provide(range) => writer.provide_zeros(range.start as u64..range.end as u64),
         Operation::Flush => writer.flush(),
         Operation::Close => writer.close(),
     }
@@ -56,7 +61,7 @@ pub(crate) fn perform(
 pub(crate) fn apply(model: &mut [u8], operation: &Operation) {
     match operation {
         Operation::Write(offset, data) => model[*offset..offset + data.len()].copy_from_slice(data),
-        Operation::Zero(range) => model[range.clone()].fill(0),
+        Operation::Zero(range) | Operation::Provide(range) => model[range.clone()].fill(0),
         Operation::Flush | Operation::Close => {}
     }
 }
@@ -103,6 +108,36 @@ fn behaves_like_a_zeroed_vector() {
         assert_eq!(contents(&mut open(&machine)), model);
     });
     assert!(full > 100, "volumes got full");
+}
+
+#[test]
+fn zeros_that_were_provided_for_take_no_more_room() {
+    let machine = small_set(&[7], 64);
+    let mut writer = open(&machine);
+    writer.write(CHUNK as u64, b"x").unwrap();
+    let free = writer.space().free_chunks;
+    // Parts of chunks 0 and 2, and all of chunk 1, which has its place.
+    writer.provide_zeros(CHUNK as u64 / 2..5 * CHUNK as u64 / 2).unwrap();
+    assert_eq!(writer.space().free_chunks, free - 2);
+    let refused = writer.provide_zeros(0..60 * CHUNK as u64);
+    assert_eq!(refused, Err(WriteError::OutOfSpace { needed: 57, free: free - 2 }));
+    writer.write(0, &vec![1; 3 * CHUNK]).unwrap();
+    assert_eq!(writer.space().free_chunks, free - 2);
+}
+
+#[test]
+fn what_was_written_past_the_writer_is_flushed_by_it() {
+    let machine = small_set(&[6], 64);
+    let mut writer = open(&machine);
+    writer.write(0, b"old").unwrap();
+    writer.flush().unwrap();
+    let plan = writer.plan(0, b"new").unwrap();
+    let [Step { component, offset, what: StepBytes::Data(_) }] = plan.steps[..] else { panic!("{plan:?}") };
+    machine.disks()[component.as_usize()].write_at(offset, b"new").unwrap();
+    writer.wrote(component);
+    let moment = machine.moment();
+    writer.flush().unwrap();
+    assert!(machine.moment() > moment, "the disk was flushed");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What is behind an export: something that can be read, and that knows what of it is there.
+//! What is behind an export: something that can be read, perhaps written, and that knows what of it is there.
 
 use std::fmt;
 use std::ops::Range;
@@ -27,6 +27,69 @@ pub(crate) trait Backend: Send + Sync {
     /// Tells `visit` what is known of `range`, from its start on and without gaps, until `visit` has heard
     /// enough or so much was looked up that others should have their turn.
     fn extents(&self, range: Range<u64>, visit: &mut dyn FnMut(Extent) -> bool);
+
+    /// Whether it can be written.
+    fn is_writable(&self) -> bool {
+        false
+    }
+
+    /// Puts `data` at `offset`: every read that follows sees it, and the next flush makes it durable.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Full`] when there is no room for all of it, and then none is written; [`Fault::Component`] when
+    /// part of it may be.
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), Fault> {
+        _ = (offset, data);
+        Err(Fault::ReadOnly)
+    }
+
+    /// Makes `range` zero.
+    ///
+    /// # Errors
+    ///
+    /// As for [`write`](Self::write), and [`Fault::Slow`] where `how` does not let it take its time.
+    fn write_zeros(&self, range: Range<u64>, how: Zeros) -> Result<(), Fault> {
+        _ = (range, how);
+        Err(Fault::ReadOnly)
+    }
+
+    /// The bytes of `range` are of no use any more: some may be zero afterwards, and others as they were.
+    ///
+    /// # Errors
+    ///
+    /// As for [`write`](Self::write).
+    fn trim(&self, range: Range<u64>) -> Result<(), Fault> {
+        _ = range;
+        Err(Fault::ReadOnly)
+    }
+
+    /// Makes durable what was written, by whichever client.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Component`].
+    fn flush(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// Leaves everything as it should be found when nobody goes on writing. Somebody may.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Component`].
+    fn settle(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// How zeros are to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Zeros {
+    /// So that writing there later takes no more room.
+    pub(crate) provided: bool,
+    /// Faster than other bytes, or not at all.
+    pub(crate) fast: bool,
 }
 
 /// A stretch of a disk, of which all is alike.
@@ -76,12 +139,28 @@ pub(crate) enum Fault {
         /// Where in the file, and what the host said.
         error: IoError,
     },
+    /// The volume has no room for it.
+    Full {
+        /// How many chunks it takes.
+        needed: u64,
+        /// How many there are.
+        free: u64,
+    },
+    /// It would take as long as writing other bytes.
+    Slow,
+    /// It cannot be written.
+    ReadOnly,
 }
 
 impl Fault {
     /// What the client is told in a number.
     pub(crate) fn errno(&self) -> Errno {
-        Errno::EIO
+        match self {
+            Self::Lost { .. } | Self::Component { .. } => Errno::EIO,
+            Self::Full { .. } => Errno::ENOSPC,
+            Self::Slow => Errno::ENOTSUP,
+            Self::ReadOnly => Errno::EPERM,
+        }
     }
 }
 
@@ -92,6 +171,11 @@ impl fmt::Display for Fault {
                 write!(f, "byte {start} of the volume is lost: {}", lost(*why).0.replace('_', " "))
             }
             Self::Component { file, error } => write!(f, "{file}: {error}"),
+            Self::Full { needed, free } => {
+                write!(f, "the volume is full: it takes {needed} more chunks, and {free} are free")
+            }
+            Self::Slow => f.write_str("it would take as long as writing other bytes"),
+            Self::ReadOnly => f.write_str("the export is read-only"),
         }
     }
 }
@@ -104,6 +188,12 @@ pub(crate) struct Part {
     pub(crate) len: u64,
 }
 
+impl Part {
+    fn on_whole(&self, range: Range<u64>) -> Range<u64> {
+        self.start + range.start..self.start + range.end
+    }
+}
+
 impl Backend for Part {
     fn size(&self) -> u64 {
         self.len
@@ -114,6 +204,26 @@ impl Backend for Part {
     }
 
     fn extents(&self, range: Range<u64>, visit: &mut dyn FnMut(Extent) -> bool) {
-        self.whole.extents(self.start + range.start..self.start + range.end, visit);
+        self.whole.extents(self.on_whole(range), visit);
+    }
+
+    fn is_writable(&self) -> bool {
+        self.whole.is_writable()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), Fault> {
+        self.whole.write(self.start + offset, data)
+    }
+
+    fn write_zeros(&self, range: Range<u64>, how: Zeros) -> Result<(), Fault> {
+        self.whole.write_zeros(self.on_whole(range), how)
+    }
+
+    fn trim(&self, range: Range<u64>) -> Result<(), Fault> {
+        self.whole.trim(self.on_whole(range))
+    }
+
+    fn flush(&self) -> Result<(), Fault> {
+        self.whole.flush()
     }
 }

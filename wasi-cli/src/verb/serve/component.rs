@@ -4,21 +4,31 @@ use std::ops::Range;
 
 use nbd_proto::ReadReply;
 use virstor::geometry::ComponentIndex;
-use virstor::io::{IoError, ReadAt};
+use virstor::io::{IoError, Operation, ReadAt, WriteAt};
 use virstor_inspect::heap::ComponentDisk;
 
 use super::backend::{Backend, Extent, Fault, State};
+use super::writing::WritableComponent;
 use crate::disk::Disk;
 
 /// A component that is there.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Component {
     pub(crate) index: ComponentIndex,
-    pub(crate) disk: ComponentDisk<Disk>,
+    pub(crate) disk: Bytes,
     /// What the user calls the file it lies in.
     pub(crate) file: String,
     /// Whether its record disagrees with the rest of the set.
     pub(crate) suspect: bool,
+}
+
+/// Where the bytes of a component are.
+#[derive(Clone)]
+pub(crate) enum Bytes {
+    /// Nobody writes to it here.
+    ReadOnly(ComponentDisk<Disk>),
+    /// Writers of the volume do.
+    Writable(WritableComponent),
 }
 
 impl Component {
@@ -28,10 +38,68 @@ impl Component {
     ///
     /// [`Fault::Component`], with the place in the file.
     pub(crate) fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Fault> {
-        self.disk.read_at(offset, buf).map_err(|error| {
-            let error = IoError { offset: error.offset + self.disk.start(), ..error };
-            Fault::Component { file: self.file.clone(), error }
-        })
+        let read = match &self.disk {
+            Bytes::ReadOnly(disk) => disk.read_at(offset, buf),
+            Bytes::Writable(disk) => disk.read_at(offset, buf),
+        };
+        read.map_err(|error| self.fault(error))
+    }
+
+    /// Puts `bytes` at `offset`.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Component`]; [`Fault::ReadOnly`] where nobody writes to it.
+    pub(crate) fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Fault> {
+        self.writable()?.write_at(offset, bytes).map_err(|error| self.fault(error))
+    }
+
+    /// Makes the `len` bytes from `offset` on zero.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_at`](Self::write_at).
+    pub(crate) fn write_zeros(&self, offset: u64, len: u64) -> Result<(), Fault> {
+        self.writable()?.write_zeros(offset, len).map_err(|error| self.fault(error))
+    }
+
+    /// The `len` bytes from `offset` on are of no use any more.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_at`](Self::write_at).
+    pub(crate) fn discard(&self, offset: u64, len: u64) -> Result<(), Fault> {
+        let disk = self.writable()?;
+        disk.disk().discard(disk.start() + offset, len).map_err(|error| self.fault(error))
+    }
+
+    /// Makes durable what was written.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_at`](Self::write_at).
+    pub(crate) fn flush(&self) -> Result<(), Fault> {
+        self.writable()?.flush().map_err(|error| self.fault(error))
+    }
+
+    fn writable(&self) -> Result<&WritableComponent, Fault> {
+        match &self.disk {
+            Bytes::Writable(disk) => Ok(disk),
+            Bytes::ReadOnly(_) => Err(Fault::ReadOnly),
+        }
+    }
+
+    /// An error of its disk, with the place in the file.
+    pub(crate) fn fault(&self, error: IoError) -> Fault {
+        let start = match &self.disk {
+            Bytes::ReadOnly(disk) => disk.start(),
+            Bytes::Writable(disk) => disk.start(),
+        };
+        let error = match error.operation {
+            Operation::Flush => error,
+            Operation::Read | Operation::Write => IoError { offset: error.offset + start, ..error },
+        };
+        Fault::Component { file: self.file.clone(), error }
     }
 
     /// What its bytes are, wherever they are seen.
@@ -42,7 +110,10 @@ impl Component {
 
 impl Backend for Component {
     fn size(&self) -> u64 {
-        self.disk.size()
+        match &self.disk {
+            Bytes::ReadOnly(disk) => disk.size(),
+            Bytes::Writable(disk) => disk.size(),
+        }
     }
 
     fn read(&self, offset: u64, reply: &mut ReadReply<'_>) -> Result<(), Fault> {

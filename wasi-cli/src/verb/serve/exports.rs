@@ -1,17 +1,19 @@
 //! What is served: the volume, its components, the partitions inside the volume.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use nbd_proto::{Export, Features};
 use virstor::assemble::Problem;
+use virstor::geometry::ComponentIndex;
 use virstor_inspect::Heap;
 use virstor_partitions::Partition;
 
 use super::backend::{Backend, Part};
-use super::component::Component;
+use super::component::{Bytes, Component};
 use super::contexts::Context;
-use super::volume::Volume;
+use super::volume::{Map, Volume};
+use super::writing::{Writable, WritableComponent};
 use crate::disk::Disk;
 use crate::output::note;
 use crate::size::human;
@@ -28,15 +30,24 @@ pub(crate) struct Served {
 
 /// The exports of a volume of `heap`: itself first (it is also the default), its components, its partitions.
 /// An export whose name an earlier one has is left out.
-pub(crate) fn of(heap: &Heap<Disk>, number: usize, zero_lost: bool) -> Vec<Served> {
-    let components = components(heap, number);
-    let reader = heap.reader(number, verb::MAP_MEMORY);
-    let volume = Arc::new(Volume::new(reader, components.iter().cloned(), zero_lost));
+/// The volume and its partitions can be written where they are `writable`.
+pub(crate) fn of(
+    heap: &Heap<Disk>,
+    number: usize,
+    writable: Option<Writable>,
+    zero_lost: bool,
+) -> Vec<Served> {
+    let (map, disks) = match writable {
+        Some(Writable { writer, disks }) => (Map::Writer(writer), Some(disks)),
+        None => (Map::Reader(Box::new(heap.reader(number, verb::MAP_MEMORY))), None),
+    };
+    let components = components(heap, number, disks.as_ref());
+    let volume = Arc::new(Volume::new(map, components.iter().cloned(), zero_lost));
     let name = heap.volumes()[number].name.to_string();
     let mut all = vec![served(name.clone(), describe(heap, number), Arc::clone(&volume) as _)];
     for component in components {
         let description = format!("component {} of {name}: {}", component.index.0, component.file);
-        all.push(served(format!("component/{}", component.index.0), description, Arc::new(component)));
+        all.push(served(format!("component/{}", component.index.0), description, component));
     }
     // Partitions that cannot be looked for because the boot area is lost are simply not there.
     let partitions = virstor_partitions::find(&*volume, Some(heap.volumes()[number].sector_size));
@@ -58,25 +69,48 @@ pub(crate) fn of(heap: &Heap<Disk>, number: usize, zero_lost: bool) -> Vec<Serve
 }
 
 fn served(name: String, description: String, backend: Arc<dyn Backend>) -> Served {
+    let writable = backend.is_writable();
     let export = Export {
         description: description.chars().take(MAX_DESCRIPTION).collect(),
-        // There is nothing to flush or fetch, so that much can be promised.
-        features: Features { flush: true, cache: true, multi_conn: true, ..Features::default() },
+        features: Features {
+            read_only: !writable,
+            // Where nothing is written there is nothing to flush, and nothing is ever fetched: so much can be
+            // promised.
+            flush: true,
+            cache: true,
+            // There is one writer for all clients.
+            multi_conn: true,
+            fua: writable,
+            trim: writable,
+            write_zeroes: writable,
+            fast_zero: writable,
+            rotational: false,
+        },
         contexts: Context::ALL.map(|context| context.name().to_string()).to_vec(),
         ..Export::new(name, backend.size())
     };
     Served { export, backend }
 }
 
-fn components(heap: &Heap<Disk>, number: usize) -> Vec<Component> {
+fn components(
+    heap: &Heap<Disk>,
+    number: usize,
+    writable: Option<&BTreeMap<ComponentIndex, WritableComponent>>,
+) -> Vec<Arc<Component>> {
     let volume = &heap.volumes()[number];
     let reader = heap.reader(number, 0);
     let suspects = suspects(&volume.problems);
-    let component = |(index, component): (&_, &virstor::assemble::Component)| Component {
-        index: *index,
-        disk: reader.disk(*index).expect("the component is there").clone(),
-        file: heap.label_of(component.candidate).to_string(),
-        suspect: suspects.contains(&component.candidate),
+    let disk = |index: &ComponentIndex| match writable {
+        Some(disks) => Bytes::Writable(disks[index].clone()),
+        None => Bytes::ReadOnly(reader.disk(*index).expect("the component is there").clone()),
+    };
+    let component = |(index, component): (&ComponentIndex, &virstor::assemble::Component)| {
+        Arc::new(Component {
+            index: *index,
+            disk: disk(index),
+            file: heap.label_of(component.candidate).to_string(),
+            suspect: suspects.contains(&component.candidate),
+        })
     };
     volume.components.iter().map(component).collect()
 }

@@ -17,6 +17,9 @@ use crate::output;
 pub(crate) enum Command {
     Read,
     BlockStatus,
+    Write,
+    WriteZeroes,
+    Trim,
     Flush,
     Cache,
 }
@@ -39,8 +42,9 @@ pub(crate) struct Journal {
     sums: bool,
     quiet: bool,
     clients: AtomicU64,
-    commands: [AtomicU64; 4],
+    commands: [AtomicU64; 7],
     bytes_read: AtomicU64,
+    bytes_written: AtomicU64,
     faults: AtomicU64,
     microseconds: AtomicU64,
     /// Files whose failing has been reported.
@@ -79,12 +83,14 @@ impl Journal {
     pub(crate) fn answered(&self, answered: &Answered<'_>) {
         self.commands[answered.command as usize].fetch_add(1, Relaxed);
         match answered.fault {
-            Some(fault) => {
-                self.faults.fetch_add(1, Relaxed);
-                self.report(fault);
-            }
+            // A client that asks for zeros if they are fast wants to know, and that is all.
+            Some(Fault::Slow) | None if answered.command == Command::WriteZeroes => {}
+            Some(fault) => self.failed(fault),
             None if answered.command == Command::Read => {
                 self.bytes_read.fetch_add(answered.len, Relaxed);
+            }
+            None if answered.command == Command::Write => {
+                self.bytes_written.fetch_add(answered.len, Relaxed);
             }
             None => {}
         }
@@ -105,6 +111,12 @@ impl Journal {
         }
     }
 
+    /// Something failed, for a client or after the last one.
+    pub(crate) fn failed(&self, fault: &Fault) {
+        self.faults.fetch_add(1, Relaxed);
+        self.report(fault);
+    }
+
     /// Prints the sums, if they are wanted.
     pub(crate) fn end(&self) {
         if !self.sums {
@@ -115,9 +127,13 @@ impl Journal {
             clients: self.clients.load(Relaxed),
             reads: count(Command::Read),
             block_statuses: count(Command::BlockStatus),
+            writes: count(Command::Write),
+            write_zeroes: count(Command::WriteZeroes),
+            trims: count(Command::Trim),
             flushes: count(Command::Flush),
             caches: count(Command::Cache),
             bytes_read: self.bytes_read.load(Relaxed),
+            bytes_written: self.bytes_written.load(Relaxed),
             faults: self.faults.load(Relaxed),
             microseconds: self.microseconds.load(Relaxed),
         });
@@ -164,9 +180,13 @@ struct Sums {
     clients: u64,
     reads: u64,
     block_statuses: u64,
+    writes: u64,
+    write_zeroes: u64,
+    trims: u64,
     flushes: u64,
     caches: u64,
     bytes_read: u64,
+    bytes_written: u64,
     faults: u64,
     /// Spent on requests, waiting for the network not included.
     microseconds: u64,

@@ -1,11 +1,12 @@
 //! Carrying out what clients ask, whatever they are connected by.
 
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use nbd_proto::{ConfigError, Errno, Request, Server};
+use nbd_proto::{ConfigError, Request, Server, Ticket};
 
-use super::backend::{Backend, Fault};
+use super::backend::{Backend, Fault, Zeros};
 use super::contexts::Context;
 use super::exports::Served;
 use super::journal::{Answered, Command, Journal};
@@ -16,6 +17,8 @@ pub(crate) struct Service {
     backends: Vec<Arc<dyn Backend>>,
     journal: Journal,
     spare: Mutex<Vec<Vec<u8>>>,
+    /// How many clients are there that have chosen an export.
+    users: AtomicUsize,
 }
 
 /// Most large buffers that are kept for the next client who needs one. They keep memory flat: an allocator that
@@ -29,7 +32,7 @@ impl Service {
     pub(crate) fn new(exports: Vec<Served>, journal: Journal) -> Result<Self, ConfigError> {
         let (exports, backends) = exports.into_iter().map(|served| (served.export, served.backend)).unzip();
         let server = Arc::new(Server::new(exports)?.with_extended_headers(true));
-        Ok(Self { server, backends, journal, spare: Mutex::default() })
+        Ok(Self { server, backends, journal, spare: Mutex::default(), users: AtomicUsize::new(0) })
     }
 
     /// What the protocol knows.
@@ -40,6 +43,30 @@ impl Service {
     /// What was done.
     pub(crate) fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    /// A client has chosen an export.
+    pub(crate) fn begin_use(&self) {
+        self.users.fetch_add(1, SeqCst);
+    }
+
+    /// A client that had chosen an export is gone. With the last one everything is left in order, as FreeBSD does
+    /// on last close: a server in WebAssembly may be killed at any time after that.
+    pub(crate) fn end_use(&self) {
+        if self.users.fetch_sub(1, SeqCst) == 1
+            && let Err(fault) = self.settle()
+        {
+            self.journal.failed(&fault);
+        }
+    }
+
+    /// Leaves everything as it should be found when nobody goes on writing.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Component`].
+    pub(crate) fn settle(&self) -> Result<(), Fault> {
+        self.backends.iter().try_for_each(|backend| backend.settle())
     }
 
     /// An empty buffer, a large one if there is one to spare.
@@ -81,19 +108,47 @@ impl Service {
                 reply.finish();
                 (Command::BlockStatus, offset, len, Ok(()))
             }
+            Request::Write { offset, data, fua, ticket } => {
+                let outcome = backend.write(offset, &data).and_then(|()| durable(backend, fua));
+                answer(ticket, out, &outcome);
+                (Command::Write, offset, data.len() as u64, outcome)
+            }
+            Request::WriteZeroes { offset, len, fua, no_hole, fast_only, ticket } => {
+                let how = Zeros { provided: no_hole, fast: fast_only };
+                let outcome = backend.write_zeros(offset..offset + len, how);
+                let outcome = outcome.and_then(|()| durable(backend, fua));
+                answer(ticket, out, &outcome);
+                (Command::WriteZeroes, offset, len, outcome)
+            }
+            Request::Trim { offset, len, fua, ticket } => {
+                let outcome = backend.trim(offset..offset + len).and_then(|()| durable(backend, fua));
+                answer(ticket, out, &outcome);
+                (Command::Trim, offset, len, outcome)
+            }
             Request::Flush { ticket } => {
-                ticket.done(out);
-                (Command::Flush, 0, 0, Ok(()))
+                let outcome = backend.flush();
+                answer(ticket, out, &outcome);
+                (Command::Flush, 0, 0, outcome)
             }
             Request::Cache { offset, len, ticket } => {
                 ticket.done(out);
                 (Command::Cache, offset, len, Ok(()))
             }
-            // The exports say that they are read-only, so none of the others comes this far.
-            other => return other.error(out, Errno::EPERM, "the export is read-only"),
         };
         let fault: Option<&Fault> = outcome.as_ref().err();
         let export = &self.server.exports()[export].name;
         self.journal.answered(&Answered { client, export, command, offset, len, fault, started });
+    }
+}
+
+/// What FUA asks for.
+fn durable(backend: &dyn Backend, fua: bool) -> Result<(), Fault> {
+    if fua { backend.flush() } else { Ok(()) }
+}
+
+fn answer(ticket: Ticket, out: &mut Vec<u8>, outcome: &Result<(), Fault>) {
+    match outcome {
+        Ok(()) => ticket.done(out),
+        Err(fault) => ticket.error(out, fault.errno(), &fault.to_string()),
     }
 }

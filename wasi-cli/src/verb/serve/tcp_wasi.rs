@@ -151,15 +151,13 @@ impl Guest {
                     };
                 }
                 Doing::Receiving => {
-                    let room = client.room();
-                    let want = room.len().min(MAX_RECEIVE);
-                    let bytes = self.input.read(want as u64).map_err(|error| explain(&error))?;
-                    if bytes.is_empty() {
+                    if !receive(client, &self.input)? {
                         return Ok(());
                     }
-                    room[..bytes.len()].copy_from_slice(&bytes);
-                    client.received(bytes.len());
-                    self.doing = Doing::Sending(client.advance());
+                    self.doing = Doing::Sending(client.advance_with_more(&mut |client| {
+                        // An error is seen again when nothing else is left to do.
+                        receive(client, &self.input).unwrap_or(false)
+                    }));
                 }
                 Doing::Waiting => self.doing = Doing::Sending(client.advance()),
                 Doing::Leaving(why) => {
@@ -181,6 +179,16 @@ impl Guest {
             Some(self.arrived + policy.handshake_time)
         }
     }
+}
+
+/// Receives what there is; says whether there was anything.
+fn receive(client: &mut Client, input: &InputStream) -> Result<bool, String> {
+    let room = client.room();
+    let want = room.len().min(MAX_RECEIVE);
+    let bytes = input.read(want as u64).map_err(|error| explain(&error))?;
+    room[..bytes.len()].copy_from_slice(&bytes);
+    client.received(bytes.len());
+    Ok(!bytes.is_empty())
 }
 
 /// Sends what the host takes; says whether that was all.

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nbd_proto::ReadReply;
 use virstor::geometry::ComponentIndex;
 use virstor::io::{IoError, ReadAt};
 use virstor::plan::{Lost, Segment, SegmentPlace, VolumeReader};
+use virstor::write::{StepBytes, VolumeWriter, WriteError};
 use virstor_inspect::heap::ComponentDisk;
 
-use super::backend::{Backend, Extent, Fault, State};
+use super::backend::{Backend, Extent, Fault, State, Zeros};
 use super::component::Component;
+use super::writing::WritableComponent;
 use crate::disk::Disk;
 
 /// Most map entries one question for extents may cost. At 4 MiB a chunk they describe 1 TiB.
@@ -21,40 +23,110 @@ const MAX_ENTRIES: u64 = 1 << 18;
 pub(crate) struct Volume {
     size: u64,
     chunk_size: u64,
-    /// Plans only. Data is read past it, so that one client's slow disk does not hold up the others.
-    map: Mutex<VolumeReader<ComponentDisk<Disk>>>,
-    components: BTreeMap<ComponentIndex, Component>,
+    /// Plans, and writes that need room. All else goes past it, so that one client's slow disk does not hold up
+    /// the others.
+    map: Mutex<Map>,
+    components: BTreeMap<ComponentIndex, Arc<Component>>,
     /// Whether lost bytes are served as zeros.
     zero_lost: bool,
+    is_writable: bool,
+}
+
+/// Who knows where bytes are.
+pub(crate) enum Map {
+    /// Of a volume that is only read.
+    Reader(Box<VolumeReader<ComponentDisk<Disk>>>),
+    /// Of one that is written.
+    Writer(Box<VolumeWriter<WritableComponent>>),
 }
 
 impl Volume {
-    /// The volume of `reader`, whose components `components` are.
+    /// The volume of `map`, whose components `components` are.
     pub(crate) fn new(
-        reader: VolumeReader<ComponentDisk<Disk>>,
-        components: impl IntoIterator<Item = Component>,
+        map: Map,
+        components: impl IntoIterator<Item = Arc<Component>>,
         zero_lost: bool,
     ) -> Self {
+        let volume = match &map {
+            Map::Reader(reader) => reader.volume(),
+            Map::Writer(writer) => writer.volume(),
+        };
         Self {
-            size: reader.volume().size(),
-            chunk_size: reader.volume().chunk_size.bytes(),
-            map: Mutex::new(reader),
+            size: volume.size(),
+            chunk_size: volume.chunk_size.bytes(),
+            is_writable: matches!(map, Map::Writer(_)),
+            map: Mutex::new(map),
             components: components.into_iter().map(|component| (component.index, component)).collect(),
             zero_lost,
         }
     }
 
-    fn map(&self) -> MutexGuard<'_, VolumeReader<ComponentDisk<Disk>>> {
-        // A cache of pages: whoever panicked with it in his hands left nothing half done that matters.
+    fn map(&self) -> MutexGuard<'_, Map> {
+        // The program ends where a thread panics (`panic = "abort"`), so nobody has left anything half done.
         self.map.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn segments(&self, offset: u64, len: u64) -> Vec<Segment> {
-        self.map().segments(offset..offset + len).collect()
+        match &mut *self.map() {
+            Map::Reader(reader) => reader.segments(offset..offset + len).collect(),
+            Map::Writer(writer) => writer.segments(offset..offset + len).collect(),
+        }
+    }
+
+    /// Has `work` done by the writer, while nobody else has it.
+    fn with_writer<T>(
+        &self,
+        work: impl FnOnce(&mut VolumeWriter<WritableComponent>) -> Result<T, WriteError>,
+    ) -> Result<T, Fault> {
+        match &mut *self.map() {
+            Map::Reader(_) => Err(Fault::ReadOnly),
+            Map::Writer(writer) => work(writer).map_err(|error| self.fault(error)),
+        }
+    }
+
+    /// Does `work` on each stretch of `range` that has a place, without the writer, and tells it afterwards.
+    fn in_place(
+        &self,
+        range: Range<u64>,
+        work: impl Fn(&Component, u64, u64) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let mut start = range.start;
+        while start < range.end {
+            // A bounded piece of the map at a time, and others have their turn in between.
+            let end = range.end.min(start.saturating_add(self.chunk_size.saturating_mul(MAX_ENTRIES)));
+            let mut touched = Vec::new();
+            for segment in self.segments(start, end - start) {
+                let SegmentPlace::Data { component, offset } = segment.place else { continue };
+                work(self.component(component), offset, segment.len)?;
+                touched.push(component);
+            }
+            self.note_writes(touched)?;
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// What was done without the writer counts for the next flush. What failed does not: nobody relies on it, and a
+    /// component that is gone must not make the flushes of the others fail.
+    fn note_writes(&self, mut touched: Vec<ComponentIndex>) -> Result<(), Fault> {
+        touched.sort_unstable();
+        touched.dedup();
+        self.with_writer(|writer| {
+            touched.into_iter().for_each(|component| writer.wrote(component));
+            Ok(())
+        })
     }
 
     fn component(&self, index: ComponentIndex) -> &Component {
         self.components.get(&index).expect("a segment names a component that is there")
+    }
+
+    fn fault(&self, error: WriteError) -> Fault {
+        match error {
+            WriteError::Io { component, error } => self.component(component).fault(error),
+            WriteError::OutOfSpace { needed, free } => Fault::Full { needed, free },
+            WriteError::Lost { start, why } => Fault::Lost { start, why },
+        }
     }
 
     fn state(&self, place: SegmentPlace) -> State {
@@ -96,11 +168,80 @@ impl Backend for Volume {
 
     fn extents(&self, range: Range<u64>, visit: &mut dyn FnMut(Extent) -> bool) {
         let end = range.end.min(range.start.saturating_add(self.chunk_size.saturating_mul(MAX_ENTRIES)));
-        for segment in self.map().segments(range.start..end) {
-            if !visit(Extent { len: segment.len, state: self.state(segment.place) }) {
-                return;
+        let range = range.start..end;
+        let mut visit =
+            |segment: Segment| visit(Extent { len: segment.len, state: self.state(segment.place) });
+        // `all` ends at the first extent that is one too many.
+        _ = match &mut *self.map() {
+            Map::Reader(reader) => reader.segments(range).all(&mut visit),
+            Map::Writer(writer) => writer.segments(range).all(&mut visit),
+        };
+    }
+
+    fn is_writable(&self) -> bool {
+        self.is_writable
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), Fault> {
+        let plan = self.with_writer(|writer| {
+            let plan = writer.plan(offset, data)?;
+            if plan.allocations.is_empty() {
+                return Ok(plan);
+            }
+            // Room is given to one after the other.
+            writer.perform(&plan, data)?;
+            Ok(virstor::write::WritePlan { steps: Vec::new(), allocations: Vec::new() })
+        })?;
+        if plan.steps.is_empty() {
+            return Ok(());
+        }
+        for step in &plan.steps {
+            let component = self.component(step.component);
+            match &step.what {
+                StepBytes::Data(range) => component.write_at(step.offset, &data[range.clone()])?,
+                StepBytes::Zeros(len) => component.write_zeros(step.offset, *len)?,
             }
         }
+        self.note_writes(plan.steps.iter().map(|step| step.component).collect())
+    }
+
+    fn write_zeros(&self, range: Range<u64>, how: Zeros) -> Result<(), Fault> {
+        if how.fast {
+            // Holes are zero already; anything else depends on the host, and is not promised.
+            let mut fast = true;
+            let mut known = range.start;
+            while fast && known < range.end {
+                self.extents(known..range.end, &mut |extent| {
+                    fast = extent.state == State::Hole && !how.provided;
+                    known += extent.len;
+                    fast
+                });
+            }
+            return if fast { Ok(()) } else { Err(Fault::Slow) };
+        }
+        if how.provided {
+            return self.with_writer(|writer| writer.provide_zeros(range));
+        }
+        self.in_place(range, Component::write_zeros)
+    }
+
+    fn trim(&self, range: Range<u64>) -> Result<(), Fault> {
+        self.in_place(range, Component::discard)
+    }
+
+    fn flush(&self) -> Result<(), Fault> {
+        if !self.is_writable {
+            return Ok(());
+        }
+        // Most of the work is done while others go on; what fails here fails again below.
+        for component in self.with_writer(|writer| Ok(writer.unflushed().collect::<Vec<_>>()))? {
+            self.component(component).flush()?;
+        }
+        self.with_writer(VolumeWriter::flush)
+    }
+
+    fn settle(&self) -> Result<(), Fault> {
+        if self.is_writable { self.with_writer(VolumeWriter::close) } else { Ok(()) }
     }
 }
 

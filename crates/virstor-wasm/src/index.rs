@@ -1,0 +1,279 @@
+//! What one pass over a map leaves behind: pictures at any zoom, the runs, who owns a physical chunk.
+//!
+//! The pass is made in steps, so that pictures of what is known can be drawn between them. Memory: 16 MiB for
+//! the picture, 8 MiB for the runs, a bit per physical chunk (64 MiB at most), and 4 bytes per physical chunk
+//! as long as those are no more than 160 MiB.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use virstor::assemble::Component;
+use virstor::geometry::ComponentIndex;
+use virstor::io::ReadAt;
+use virstor::plan::{Segment, SegmentPlace, VolumeReader};
+
+use crate::picture::{Cell, Painter, merge, share};
+use crate::runs::Runs;
+
+/// The most tiles: 2^22 of 4 bytes.
+const MOST_TILES: u64 = 1 << 22;
+
+/// The most physical chunks that a bit each is kept for.
+pub const MOST_LANE_CHUNKS: u64 = 1 << 29;
+
+/// The most physical chunks whose owners are kept.
+const MOST_OWNERS: u64 = 40 << 20;
+
+/// Nobody owns the chunk.
+const NOBODY: u32 = u32::MAX;
+
+/// Bytes of the volume by what they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sums {
+    /// On a component.
+    pub data: u64,
+    /// Never written.
+    pub hole: u64,
+    /// Not to be had.
+    pub lost: u64,
+}
+
+/// The index of one volume's map.
+#[derive(Debug)]
+pub struct MapIndex {
+    chunk_size: u64,
+    size: u64,
+    /// First byte that was not looked at yet.
+    next: u64,
+    /// Chunks of a tile, as a power of two.
+    tile_bits: u32,
+    tiles: Vec<Cell>,
+    painter: Painter,
+    runs: Runs,
+    sums: Sums,
+    lanes: Result<BTreeMap<ComponentIndex, Lane>, u64>,
+}
+
+/// The chunks of a component.
+#[derive(Debug)]
+struct Lane {
+    chunks: u64,
+    used: Vec<u64>,
+    owners: Option<Vec<u32>>,
+}
+
+impl MapIndex {
+    /// An index of the volume of `reader` that knows nothing yet.
+    #[must_use]
+    pub fn new<D: ReadAt>(reader: &VolumeReader<D>) -> Self {
+        let volume = reader.volume();
+        let (chunk_size, size) = (volume.chunk_size.bytes(), volume.size());
+        let mut tile_bits = 0;
+        while volume.virtual_chunks() >> tile_bits > MOST_TILES {
+            tile_bits += 1;
+        }
+        let tile_size = chunk_size.saturating_mul(1 << tile_bits);
+        let chunks = |component: &Component| {
+            u64::from(component.record.chunk_count.get()).min(component.len.div_ceil(chunk_size))
+        };
+        let all: u64 = volume.components.values().map(chunks).sum();
+        let owners = all <= MOST_OWNERS && volume.virtual_chunks() < u64::from(NOBODY);
+        let lane = |(index, component): (&ComponentIndex, &Component)| {
+            (*index, Lane::new(chunks(component), owners))
+        };
+        let lanes =
+            if all <= MOST_LANE_CHUNKS { Ok(volume.components.iter().map(lane).collect()) } else { Err(all) };
+        Self {
+            chunk_size,
+            size,
+            next: 0,
+            tile_bits,
+            tiles: Vec::new(),
+            painter: Painter::new(tile_size, 0, size),
+            runs: Runs::default(),
+            sums: Sums::default(),
+            lanes,
+        }
+    }
+
+    /// Goes on by at most `chunks` chunks; gives whether there is more.
+    pub fn step<D: ReadAt>(&mut self, reader: &mut VolumeReader<D>, chunks: u64) -> bool {
+        let end = self.next.saturating_add(chunks.saturating_mul(self.chunk_size)).min(self.size);
+        // A stretch of entries without a map is one segment, however long.
+        for segment in reader.segments(self.next..end) {
+            self.take(&segment);
+        }
+        self.next = end;
+        end < self.size
+    }
+
+    fn take(&mut self, segment: &Segment) {
+        let tiles = &mut self.tiles;
+        self.painter.take(segment, &mut |cell| tiles.push(cell));
+        self.runs.take(segment);
+        match segment.place {
+            SegmentPlace::Hole => self.sums.hole += segment.len,
+            SegmentPlace::Lost(_) => self.sums.lost += segment.len,
+            SegmentPlace::Data { component, offset } => {
+                self.sums.data += segment.len;
+                let lane = self.lanes.as_mut().ok().and_then(|lanes| lanes.get_mut(&component));
+                if let Some(lane) = lane {
+                    lane.own(segment.start, offset, segment.len, self.chunk_size);
+                }
+            }
+        }
+    }
+
+    /// Chunks that were looked at.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.next / self.chunk_size
+    }
+
+    /// Chunks in all.
+    #[must_use]
+    pub fn chunks(&self) -> u64 {
+        self.size / self.chunk_size
+    }
+
+    /// What was found so far.
+    #[must_use]
+    pub fn sums(&self) -> Sums {
+        self.sums
+    }
+
+    /// The runs found so far.
+    #[must_use]
+    pub fn runs(&self) -> &Runs {
+        &self.runs
+    }
+
+    /// At most `cells` cells of `2^bits` chunks each, the first beginning at chunk `first`, a multiple of that. Cells
+    /// that were not looked at yet, or lie behind the volume, are left out.
+    pub fn picture<D: ReadAt>(
+        &self,
+        reader: &mut VolumeReader<D>,
+        first: u64,
+        bits: u32,
+        cells: usize,
+    ) -> Vec<Cell> {
+        if bits >= self.tile_bits {
+            let tiles = usize::try_from(1_u64 << (bits - self.tile_bits)).unwrap_or(usize::MAX);
+            let start = usize::try_from(first >> self.tile_bits).unwrap_or(usize::MAX);
+            let known = self.tiles.get(start..).unwrap_or_default();
+            return known.chunks(tiles).take(cells).map(merge).collect();
+        }
+        let cell_size = self.chunk_size << bits;
+        let start = first.saturating_mul(self.chunk_size).min(self.next);
+        let end = start.saturating_add(cell_size.saturating_mul(cells as u64)).min(self.next);
+        let (mut painter, mut painted) = (Painter::new(cell_size, start, end), Vec::new());
+        for segment in reader.segments(start..end) {
+            painter.take(&segment, &mut |cell| painted.push(cell));
+        }
+        painted
+    }
+
+    /// At most `cells` cells of `2^bits` chunks of a component, from its chunk `first` on: how much of each is used, in
+    /// 255ths. `None` for a component that is not there.
+    ///
+    /// # Errors
+    ///
+    /// The number of physical chunks of the volume, when they are too many.
+    pub fn lane(
+        &self,
+        component: ComponentIndex,
+        first: u64,
+        bits: u32,
+        cells: usize,
+    ) -> Result<Option<Vec<u8>>, u64> {
+        let lanes = self.lanes.as_ref().map_err(|chunks| *chunks)?;
+        Ok(lanes.get(&component).map(|lane| lane.picture(first, bits, cells)))
+    }
+
+    /// How many chunks of a component are used.
+    #[must_use]
+    pub fn used(&self, component: ComponentIndex) -> Option<u64> {
+        let lane = self.lanes.as_ref().ok()?.get(&component)?;
+        Some(lane.used_in(0..lane.chunks))
+    }
+
+    /// The virtual chunk that lies on a physical one, as far as was looked: `None` when there is none, or when it is
+    /// not kept (see [`owner_by_search`](Self::owner_by_search)).
+    #[must_use]
+    pub fn owner(&self, component: ComponentIndex, chunk: u64) -> Option<u64> {
+        let lane = self.lanes.as_ref().ok()?.get(&component)?;
+        let owner = lane.owners.as_ref()?.get(usize::try_from(chunk).ok()?)?;
+        (*owner != NOBODY).then(|| u64::from(*owner))
+    }
+
+    /// As [`owner`](Self::owner), for volumes that are too large to keep the owners of: reads the map until it is found.
+    pub fn owner_by_search<D: ReadAt>(
+        &self,
+        reader: &mut VolumeReader<D>,
+        component: ComponentIndex,
+        chunk: u64,
+    ) -> Option<u64> {
+        let lane = self.lanes.as_ref().ok()?.get(&component)?;
+        if lane.owners.is_some() || lane.used_in(chunk..chunk.saturating_add(1)) == 0 {
+            return self.owner(component, chunk);
+        }
+        let wanted = chunk * self.chunk_size;
+        let found = reader.segments(0..self.next).find_map(|segment| match segment.place {
+            SegmentPlace::Data { component: there, offset } if there == component => {
+                (offset..offset + segment.len).contains(&wanted).then(|| segment.start + (wanted - offset))
+            }
+            _ => None,
+        });
+        found.map(|byte| byte / self.chunk_size)
+    }
+}
+
+impl Lane {
+    fn new(chunks: u64, with_owners: bool) -> Self {
+        let len = usize::try_from(chunks).expect("the caller bounds the sum");
+        Self { chunks, used: vec![0; len.div_ceil(64)], owners: with_owners.then(|| vec![NOBODY; len]) }
+    }
+
+    /// Notes that `len` bytes from `start` of the volume on lie at `offset`.
+    fn own(&mut self, start: u64, offset: u64, len: u64, chunk_size: u64) {
+        let first = offset / chunk_size;
+        let end = (offset + len).div_ceil(chunk_size).min(self.chunks);
+        for (chunk, owner) in (first..end).zip(start / chunk_size..) {
+            let place = usize::try_from(chunk).expect("it is below the number of chunks");
+            self.used[place / 64] |= 1 << (place % 64);
+            if let Some(owners) = &mut self.owners {
+                owners[place] = u32::try_from(owner).unwrap_or(NOBODY);
+            }
+        }
+    }
+
+    fn picture(&self, first: u64, bits: u32, cells: usize) -> Vec<u8> {
+        let width = 1_u64 << bits;
+        let starts = (0..cells as u64).map(|cell| first.saturating_add(cell.saturating_mul(width)));
+        let there = starts.take_while(|start| *start < self.chunks);
+        there
+            .map(|start| {
+                let end = start.saturating_add(width).min(self.chunks);
+                share(self.used_in(start..end), end - start)
+            })
+            .collect()
+    }
+
+    fn used_in(&self, range: Range<u64>) -> u64 {
+        let (start, end) = (range.start.min(self.chunks), range.end.min(self.chunks));
+        if start >= end {
+            return 0;
+        }
+        let place = |chunk: u64| usize::try_from(chunk / 64).expect("it is below the number of chunks");
+        let (first, last) = (place(start), place(end - 1));
+        let head = u64::MAX << (start % 64);
+        let tail = u64::MAX >> (63 - (end - 1) % 64);
+        let words = self.used[first..=last].iter().enumerate();
+        let ones = words.map(|(index, word)| {
+            let head = if index == 0 { head } else { u64::MAX };
+            let tail = if first + index == last { tail } else { u64::MAX };
+            u64::from((word & head & tail).count_ones())
+        });
+        ones.sum()
+    }
+}

@@ -1,0 +1,308 @@
+//! The verbs that change a set as a whole: what they leave, and what a cut in the midst of them leaves.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::ControlFlow;
+
+use virstor::change::{SoundSet, add, clear, compact, grow, naming, remove};
+use virstor::check::{Code, Repair, Severity, Verdict};
+use virstor::format::{RECORD_LEN, Record};
+use virstor::geometry::{ComponentIndex, VirtualChunk};
+use virstor::io::ReadAt;
+use virstor::kernel::{Kernel, Outcome, Provider as Tasted, Tunables, plain_scanner};
+use virstor::label::Provider;
+use virstor::patch::{Patch, perform};
+use virstor_testkit::{Machine, SparseDisk, SplitMix64, for_each_seed};
+
+use crate::members::with_spare_disks;
+use crate::model::{Operation, apply, perform as operate, random_operation};
+use crate::on_disk::OnDisk;
+use crate::set::{CHUNK, contents, disks_of, open, small_set, try_open, volume_of};
+use crate::support::{Heap, lines, offers};
+
+/// Those of `disks` that carry a record, in the order of their numbers.
+fn members(disks: &[SparseDisk]) -> Vec<SparseDisk> {
+    let record = |disk: &SparseDisk| Record::decode(&disk.bytes(disk.size() - 512, RECORD_LEN));
+    let mut members: Vec<_> = disks.iter().filter(|disk| record(disk).has_magic()).cloned().collect();
+    members.sort_by_key(|disk| record(disk).no.get());
+    members
+}
+
+fn named(disks: &[SparseDisk]) -> Vec<(String, &SparseDisk)> {
+    disks.iter().map(|disk| ("c".to_string(), disk)).collect()
+}
+
+/// Fails unless these are a set that keeps I1 to I10, in which a check finds nothing, and which FreeBSD starts.
+pub(crate) fn assert_clean(disks: &[SparseDisk]) {
+    let on_disk = OnDisk::read(disks, 512);
+    on_disk.assert_sound(disks, 512);
+    on_disk.assert_closed();
+    let report = Heap::look(offers(&named(disks))).check(0);
+    // Small sets keep the tests fast.
+    let small = |line: &String| line.starts_with("notice component-too-small");
+    let found: Vec<_> = lines(&report).into_iter().filter(|line| !small(line)).collect();
+    assert_eq!(found, [""; 0]);
+    assert_eq!(report.verdict(), Verdict::Clean);
+    assert!(starts(disks));
+}
+
+fn starts(disks: &[SparseDisk]) -> bool {
+    let mut kernel = Kernel::new(Tunables::default());
+    for disk in disks {
+        let provider = Tasted { name: b"c".to_vec(), disk, sector_size: 512 };
+        let outcome = kernel.taste(provider, &mut plain_scanner);
+        if !matches!(outcome, Outcome::Attached(_)) {
+            return false;
+        }
+    }
+    kernel.geoms().iter().any(|geom| geom.up)
+}
+
+fn examined(machine: &Machine, members: usize) -> SoundSet {
+    let disks: Vec<_> = machine.disks().into_iter().take(members).collect();
+    SoundSet::examine(volume_of(&disks), &disks[0]).unwrap()
+}
+
+/// What is done to a set, and what becomes of its size.
+#[derive(Debug, Clone)]
+enum Verb {
+    Add,
+    Remove(Vec<u16>),
+    Evacuate(Vec<u16>),
+    Grow(u64),
+    CompactZeros,
+    CompactList(BTreeSet<u64>),
+    Rename,
+    Hardcode,
+}
+
+/// The patches of a verb for the first `count` disks of `machine`; `None` where it is refused.
+fn plan(machine: &Machine, count: usize, verb: &Verb) -> Option<Vec<Patch>> {
+    let disks = machine.disks();
+    let set = examined(machine, count);
+    let indexes = |numbers: &[u16]| numbers.iter().copied().map(ComponentIndex).collect::<Vec<_>>();
+    let plan = match verb {
+        Verb::Add => {
+            let provider = |disk: &_| Provider { name: b"new", size: ReadAt::size(disk), sector_size: 512 };
+            add::plan(&set, &disks[count..].iter().map(provider).collect::<Vec<_>>(), false).ok()?
+        }
+        Verb::Remove(drop) => remove::plan(&set, &disks[0], &indexes(drop), false).ok()?.plan,
+        Verb::Evacuate(drop) => remove::plan(&set, &disks[0], &indexes(drop), true).ok()?.plan,
+        Verb::Grow(size) => grow::plan(&set, &disks[0], *size).ok()?.plan,
+        Verb::CompactZeros => {
+            let by_index: BTreeMap<_, _> = (0..).map(ComponentIndex).zip(disks.clone()).collect();
+            let zeros = compact::zero_chunks(&set, &by_index, &mut |_, _| ControlFlow::Continue(())).unwrap();
+            compact::plan(&set, &disks[0], &zeros).unwrap().plan
+        }
+        Verb::CompactList(list) => {
+            let list = list.iter().copied().map(VirtualChunk).collect();
+            compact::plan(&set, &disks[0], &list).unwrap().plan
+        }
+        Verb::Rename => return Some(naming::rename(&[set.volume()], b"other").unwrap()),
+        Verb::Hardcode => {
+            let names = vec![&b"c"[..]; count];
+            return Some(naming::hardcode(set.volume(), Some(&names)).unwrap());
+        }
+    };
+    Some(plan.patches)
+}
+
+/// What the volume holds after `verb`.
+fn expected(before: &[u8], verb: &Verb) -> Vec<u8> {
+    let mut after = before.to_vec();
+    if let Verb::CompactList(list) = verb {
+        for chunk in list {
+            let start = usize::try_from(*chunk).unwrap() * CHUNK;
+            after[start..start + CHUNK].fill(0);
+        }
+    }
+    after
+}
+
+fn random_verb(random: &mut SplitMix64, count: usize, virtual_size: usize) -> Verb {
+    let some_components = |random: &mut SplitMix64| {
+        (1..u16::try_from(count).unwrap()).filter(|_| random.below(2) == 0).collect()
+    };
+    match random.below(8) {
+        0 => Verb::Add,
+        1 => Verb::Remove(some_components(random)),
+        2 => Verb::Evacuate(some_components(random)),
+        3 => Verb::Grow(virtual_size as u64 + CHUNK as u64 * (64 + random.below(400))),
+        4 | 5 => Verb::CompactZeros,
+        6 => {
+            let chunks = (virtual_size / CHUNK) as u64;
+            Verb::CompactList((0..20).map(|_| random.below(chunks)).collect())
+        }
+        _ => random.choose(&[Verb::Rename, Verb::Hardcode]).clone(),
+    }
+}
+
+/// A set that was used for a while and closed, with disks to add.
+fn used_set(random: &mut SplitMix64) -> (Machine, usize, Vec<u8>) {
+    let sets: [&[u64]; 5] = [&[40], &[9, 5, 6], &[6, 4, 4, 9], &[9, 30], &[20, 6, 30, 5]];
+    let chunks = *random.choose(&sets);
+    let machine = with_spare_disks(&small_set(chunks, 128), &[5, 4]);
+    let mut writer = try_open(machine.disks().into_iter().take(chunks.len()).collect()).unwrap();
+    let mut model = vec![0; 128 * CHUNK];
+    for _ in 0..random.below(60) {
+        let operation = random_operation(random, model.len());
+        if operate(&mut writer, &operation).is_ok() {
+            apply(&mut model, &operation);
+        }
+    }
+    for chunk in 0..model.len() / CHUNK {
+        if random.below(3) == 0 {
+            let operation = Operation::Zero(chunk * CHUNK..(chunk + 1) * CHUNK);
+            operate(&mut writer, &operation).unwrap();
+            apply(&mut model, &operation);
+        }
+    }
+    writer.close().unwrap();
+    (Machine::new(disks_of(&machine)), chunks.len(), model)
+}
+
+#[test]
+fn every_verb_leaves_a_clean_set_with_the_bytes_it_had() {
+    let (mut done, mut refused) = (HashMap::new(), 0);
+    for_each_seed(0..400, |random| {
+        let (machine, count, model) = used_set(random);
+        let verb = random_verb(random, count, model.len());
+        let Some(patches) = plan(&machine, count, &verb) else {
+            refused += 1;
+            return;
+        };
+        perform(&patches, &machine.disks()).unwrap();
+        *done.entry(std::mem::discriminant(&verb)).or_insert(0) += 1;
+        let members = members(&disks_of(&machine));
+        if matches!(verb, Verb::Rename | Verb::Hardcode) && model.iter().all(|byte| *byte == 0) {
+            return;
+        }
+        assert_clean(&members);
+        let mut after = contents(&mut open(&Machine::new(members)));
+        let grown = after.split_off(model.len());
+        assert!(grown.iter().all(|byte| *byte == 0), "{verb:?}");
+        assert!(after == expected(&model, &verb), "{verb:?}");
+    });
+    assert!(done.len() == 8 && done.values().all(|count| *count > 3), "{done:?}, {refused} refused");
+}
+
+#[test]
+fn compaction_gives_back_what_holds_nothing() {
+    let machine = small_set(&[6, 4, 4], 64);
+    let mut writer = open(&machine);
+    for chunk in 0..9 {
+        writer.write(chunk * CHUNK as u64, &[1; CHUNK]).unwrap();
+    }
+    for chunk in [1, 2, 5, 8] {
+        writer.write_zeros(chunk * CHUNK as u64..(chunk + 1) * CHUNK as u64).unwrap();
+    }
+    writer.close().unwrap();
+    let set = examined(&machine, 3);
+    let disks: BTreeMap<_, _> = (0..).map(ComponentIndex).zip(machine.disks()).collect();
+    let zeros = compact::zero_chunks(&set, &disks, &mut |_, _| ControlFlow::Continue(())).unwrap();
+    assert_eq!(zeros, [1, 2, 5, 8].map(VirtualChunk).into());
+    let compaction = compact::plan(&set, &machine.disk(0), &zeros).unwrap();
+    assert_eq!((compaction.freed, compaction.moved), (4, 2));
+    assert_eq!(compaction.freed_by_component, [0, 3, 1]);
+    perform(&compaction.plan.patches, &machine.disks()).unwrap();
+    assert_clean(&disks_of(&machine));
+    assert_eq!(examined(&machine, 3).free_chunks(), 7);
+    let set = examined(&machine, 3);
+    let nothing = compact::plan(&set, &machine.disk(0), &BTreeSet::new()).unwrap();
+    assert_eq!((nothing.freed, nothing.plan.patches), (0, vec![]));
+}
+
+#[test]
+fn growing_beyond_the_reserve_moves_what_is_in_the_way() {
+    let machine = small_set(&[20, 4], 128);
+    let mut writer = open(&machine);
+    (0..5).for_each(|chunk| writer.write(chunk * CHUNK as u64, &[7; CHUNK]).unwrap());
+    writer.close().unwrap();
+    let set = examined(&machine, 2);
+    let within = grow::plan(&set, &machine.disk(0), 256 * CHUNK as u64).unwrap();
+    assert_eq!((within.reserved, within.moved), (2, 0));
+    let beyond = grow::plan(&set, &machine.disk(0), 300 * CHUNK as u64 + 1).unwrap();
+    assert_eq!((beyond.virtual_size, beyond.reserved, beyond.moved), (320 * CHUNK as u64, 6, 4));
+    let error = grow::plan(&set, &machine.disk(0), 128 * CHUNK as u64);
+    assert_eq!(error, Err(grow::GrowError::NotLarger { size: 128 << 10, current: 128 << 10 }));
+}
+
+#[test]
+fn a_cleared_volume_is_nobodys() {
+    let machine = small_set(&[6, 4], 64);
+    let patches = clear::plan(&volume_of(&machine.disks()));
+    perform(&patches, &machine.disks()).unwrap();
+    assert!(members(&disks_of(&machine)).is_empty());
+}
+
+/// After every cut the bytes of the volume are there (those that were given up: there or zero), and all that a check
+/// finds wrong can be mended without losing anything.
+#[test]
+fn after_every_cut_all_bytes_are_there_and_what_is_wrong_can_be_mended() {
+    let mut images = 0;
+    for_each_seed(1000..1120, |random| {
+        let (machine, count, model) = used_set(random);
+        let verb = random_verb(random, count, model.len());
+        let Some(patches) = plan(&machine, count, &verb) else { return };
+        perform(&patches, &machine.disks()).unwrap();
+        // Entries of two numberings cannot be told apart: the log of the old bytes is for that.
+        if renumbers(&verb, &patches) {
+            return;
+        }
+        machine.for_each_cut(|cut| {
+            cut.for_each_image(6, &mut random.clone(), |disks| {
+                images += 1;
+                assert_mendable(&members(disks), &model, &verb);
+            });
+        });
+    });
+    assert!(images > 2_000, "{images} images");
+}
+
+fn renumbers(verb: &Verb, patches: &[Patch]) -> bool {
+    // The map comes last only there: everywhere else records end the work.
+    let last = patches.iter().rev().find(|patch| **patch != Patch::Barrier);
+    matches!(verb, Verb::Remove(_) | Verb::Evacuate(_))
+        && matches!(last, Some(Patch::Write { component: ComponentIndex(0), offset: 0..=8192, .. }))
+}
+
+fn assert_mendable(disks: &[SparseDisk], model: &[u8], verb: &Verb) {
+    if matches!(verb, Verb::Rename) {
+        return assert_renaming_can_go_on(disks, model);
+    }
+    let heap = Heap::look(offers(&named(disks)));
+    let report = heap.check(0);
+    for finding in &report.findings {
+        let told = (finding.severity(), finding.repair);
+        // Sectors of the map that became zero look like lost ones until the chunks are together again.
+        let expected = finding.code() == Code::MapSectorsZeroed;
+        assert!(
+            told.0 == Severity::Notice || told.1 == Repair::Safe || expected,
+            "{verb:?}: {:?}",
+            lines(&report)
+        );
+    }
+    let volume = &heap.assembly.volumes[0];
+    let by_index: BTreeMap<_, _> =
+        volume.components.iter().map(|(index, component)| (*index, &disks[component.candidate])).collect();
+    let mut reader =
+        virstor::plan::VolumeReader::new(volume.clone(), by_index, virstor::format::ByteOrder::Little, 0);
+    let mut bytes = vec![0; model.len()];
+    reader.read(0, &mut bytes).unwrap();
+    let after = expected(model, verb);
+    for (number, chunk) in bytes.chunks(CHUNK).enumerate() {
+        let range = number * CHUNK..(number + 1) * CHUNK;
+        assert!(*chunk == model[range.clone()] || *chunk == after[range], "{verb:?}: chunk {number}");
+    }
+}
+
+fn assert_renaming_can_go_on(disks: &[SparseDisk], model: &[u8]) {
+    let heap = Heap::look(offers(&named(disks)));
+    let volumes: Vec<_> = heap.assembly.volumes.iter().collect();
+    if let [one, other] = volumes[..] {
+        assert!(naming::is_rest_of(one, other) && naming::is_rest_of(other, one));
+    }
+    let machine = Machine::new(disks.iter().cloned());
+    perform(&naming::rename(&volumes, b"other").unwrap(), &machine.disks()).unwrap();
+    assert_clean(&disks_of(&machine));
+    assert_eq!(contents(&mut open(&machine)), model);
+}
