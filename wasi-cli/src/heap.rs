@@ -154,6 +154,36 @@ pub(crate) fn refuse_specimen(heap: &Heap<Disk>, volume: usize, verb: &str) -> R
     Ok(())
 }
 
+/// Refuses to change a volume of which something is read that is not in its files.
+///
+/// # Errors
+///
+/// [`Failure::Operation`] when a component comes from a specimen, has an assumed record, or areas given as bad.
+pub(crate) fn refuse_unwritable(heap: &Heap<Disk>, volume: usize) -> Result<(), Failure> {
+    for component in heap.volumes()[volume].components.values() {
+        let file = &heap.files()[heap.located()[component.candidate].0];
+        file.disk.as_ref().map_or(Ok(()), |disk| writable(&file.label, disk))?;
+    }
+    Ok(())
+}
+
+/// Whether `disk` is what is written to when its file is.
+///
+/// # Errors
+///
+/// As [`refuse_unwritable`]; `label` is what people call it.
+pub(crate) fn writable(label: &str, disk: &Disk) -> Result<(), Failure> {
+    if disk.source().plain().is_some() {
+        return Ok(());
+    }
+    let what = match (disk.source().is_specimen(), disk.source().is_assumed()) {
+        (true, _) => "is in a specimen",
+        (_, true) => "has an assumed record",
+        _ => "has areas that are given as bad",
+    };
+    Err(Failure::Operation(format!("{label}: {what}, so nothing can be written to it")))
+}
+
 /// Whether `path` leads to one of the files.
 ///
 /// # Errors
