@@ -3,6 +3,9 @@
 mod contents;
 mod damage;
 mod endings;
+mod interop;
+mod killed;
+mod overlay;
 mod places;
 mod server;
 mod stdio;
@@ -51,6 +54,7 @@ fn main() {
         add("lost_ranges_are_zeros_on_request", &[Tool::Nbdcopy], damage::zeros);
         add("contexts_tell_what_is_lost", &[Tool::Nbdinfo], damage::contexts);
         add("dying_clients_hurt_nobody", &[Tool::Nbdcopy], survival::deaths);
+        add("dying_writers_hurt_nobody", &[Tool::Python], survival::deaths_of_writers);
         add("silent_clients_make_room", &[], survival::silence);
         add("there_are_no_more_clients_than_allowed", &[], survival::crowd);
         add("idle_clients_are_dropped_on_request", &[], survival::idle);
@@ -63,6 +67,23 @@ fn main() {
         add("a_partition_is_written_through", &[Tool::Python], writes::partition);
         add("a_component_that_vanishes_costs_its_own_ranges", &[Tool::Python], writes::component_vanishes);
         add("nothing_changes_where_nothing_is_written", &[Tool::Nbdcopy], writes::untouched);
+        add("an_overlay_is_committed_and_undone", &[Tool::Python], overlay::committed);
+        add("an_overlay_is_dropped", &[Tool::Python], overlay::dropped);
+        add("an_overlay_is_of_one_set", &[Tool::Python], overlay::refused);
+        add("an_overlay_that_was_cut_goes_on", &[Tool::Python], overlay::cut);
+        add("what_was_flushed_survives_a_kill", &[Tool::Python], killed::while_writing);
+        add("nbdcopy_goes_in_out_and_across", &[Tool::Nbdcopy], interop::nbdcopy);
+        add("qemu_io_finds_its_patterns", &[Tool::QemuIo], interop::qemu_io);
+        add("qemu_img_converts_into_a_volume", &[Tool::QemuImg], interop::qemu_img);
+        add("fio_verifies_what_it_wrote", &[Tool::Fio], interop::fio);
+        add("nbdkit_stands_in_front", &[Tool::Nbdkit, Tool::Nbdcopy], interop::nbdkit);
+    }
+    for runtime in [Runtime::Native, Runtime::Component, Runtime::Module] {
+        let tools = [Tool::Nbdfuse, Tool::Mke2fs, Tool::E2fsck, Tool::Debugfs];
+        let test = move || interop::file_system(runtime);
+        trials.push(trial("a_file_system_is_made_through_a_mount", runtime, &tools, test));
+        let test = move || interop::mounted(runtime);
+        trials.push(trial("a_file_system_is_read_from_a_mount", runtime, &[Tool::Nbdfuse, Tool::Fls], test));
     }
     for runtime in Runtime::ALL {
         let test = move || stdio::reads(runtime);
@@ -79,6 +100,7 @@ fn main() {
         add("a_unix_socket_is_served_and_removed", &[Tool::Nbdcopy], endings::unix_socket);
         add("an_inherited_socket_is_served", &[Tool::Nbdinfo], endings::activation);
         add("a_set_has_one_writer", &[], writes::locked);
+        add("an_overlay_has_one_server", &[], overlay::locked);
         add("a_file_that_cannot_be_written_is_named", &[], writes::read_only_file);
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();

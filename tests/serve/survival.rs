@@ -42,6 +42,80 @@ pub(crate) fn deaths(runtime: Runtime) -> Outcome {
     }
 }
 
+/// Clients that write die in every way there is, a thousand of them, while another goes on writing: it finds what it
+/// wrote, memory stays what it was, and the set is clean.
+pub(crate) fn deaths_of_writers(runtime: Runtime) -> Outcome {
+    let place = Place::fresh()?;
+    let server = Server::start(runtime, &place, &["--write"])?;
+    let survivor = || Tool::Python.run(place.path(), &["-c", WRITE_AND_READ, &server.uri]).map(drop);
+    let burst = |numbers: std::ops::Range<usize>| -> Outcome {
+        std::thread::scope(|scope| {
+            let load = scope.spawn(survivor);
+            let dying = { numbers }.try_for_each(|number| match number % 2 {
+                0 => die(&server, number / 2),
+                _ => die_writing(&server, number / 2),
+            });
+            load.join().map_err(|_| Failed::from("the load panicked"))?.and(dying)
+        })
+    };
+    burst(0..200)?;
+    let before = memory(&server);
+    burst(200..1000)?;
+    survivor()?;
+    if let (Some(before), Some(after)) = (before, memory(&server))
+        && after > before + GROWTH
+    {
+        return Err(format!("it had {before} KiB after 200 deaths and {after} KiB after 1000").into());
+    }
+    server.end()?;
+    place.check(&["unclean-stop", "stale-cursor"])
+}
+
+/// Writes to the upper half of the volume and reads it back; those who die write to the lower half. `argv`: URI.
+const WRITE_AND_READ: &str = r#"
+import nbd, sys
+h = nbd.NBD()
+h.connect_uri(sys.argv[1])
+half = h.get_size() // 2
+for number in range(40):
+    start = half + number * 70000 % (half - 300000)
+    h.pwrite(bytes([number]) * 300000, start)
+    if number % 8 == 0:
+        h.flush()
+    assert h.pread(300000, start) == bytes([number]) * 300000
+h.shutdown()
+"#;
+
+/// Comes, writes to the first MiB, and goes, in a way that depends on `number`.
+fn die_writing(server: &Server, number: usize) -> Outcome {
+    let (mut stream, _) = server.choose()?;
+    let write = |len: u32| {
+        let mut request = read_request(9, u64::try_from(number % 64).expect("small") * 4096, len);
+        request[7] = 1;
+        request
+    };
+    let payload = vec![0x5a; 64 << 10];
+    match number % 6 {
+        // Half a request, half a payload, all of it and no answer wanted.
+        0 => stream.write_all(&write(4096)[..20])?,
+        1 => stream.write_all(&[&write(64 << 10), &payload[..1000]].concat())?,
+        2 => stream.write_all(&[&write(4096), &payload[..4096]].concat())?,
+        // A length that nobody keeps room for before it comes.
+        3 => stream.write_all(&[&write(32 << 20), &payload[..100]].concat())?,
+        // Many, and the end in the midst of their answers.
+        4 => {
+            let one = [&write(512)[..], &payload[..512]].concat();
+            stream.write_all(&one.repeat(100))?;
+            stream.read_exact(&mut [0; 20])?;
+        }
+        _ => {
+            stream.write_all(&[&write(64 << 10), &payload[..]].concat())?;
+            stream.shutdown(Shutdown::Both)?;
+        }
+    }
+    Ok(())
+}
+
 /// Comes and goes, in a way that depends on `number`.
 fn die(server: &Server, number: usize) -> Outcome {
     match number % 10 {

@@ -12,6 +12,15 @@ pub(crate) enum Tool {
     Nbdinfo,
     Nbdcopy,
     QemuImg,
+    QemuIo,
+    Fio,
+    Nbdkit,
+    Mke2fs,
+    E2fsck,
+    Debugfs,
+    Fls,
+    /// It mounts, so it needs FUSE, too.
+    Nbdfuse,
     /// A Python that has libnbd's module.
     Python,
 }
@@ -22,6 +31,14 @@ impl Tool {
             Self::Nbdinfo => "nbdinfo".into(),
             Self::Nbdcopy => "nbdcopy".into(),
             Self::QemuImg => "qemu-img".into(),
+            Self::QemuIo => "qemu-io".into(),
+            Self::Fio => "fio".into(),
+            Self::Nbdkit => "nbdkit".into(),
+            Self::Mke2fs => administrative("mke2fs"),
+            Self::E2fsck => administrative("e2fsck"),
+            Self::Debugfs => administrative("debugfs"),
+            Self::Fls => "fls".into(),
+            Self::Nbdfuse => "nbdfuse".into(),
             Self::Python => {
                 std::env::var_os("VIRSTOR_PYTHON").map_or("/usr/bin/python3".into(), PathBuf::from)
             }
@@ -30,7 +47,12 @@ impl Tool {
 
     /// Its name, when it is not here.
     pub(crate) fn missing(self) -> Option<String> {
-        let arguments: &[&str] = if self == Self::Python { &["-c", "import nbd"] } else { &["--version"] };
+        let arguments: &[&str] = match self {
+            Self::Python => &["-c", "import nbd"],
+            Self::Mke2fs | Self::E2fsck | Self::Debugfs | Self::Fls => &["-V"],
+            Self::Nbdfuse if std::fs::File::open("/dev/fuse").is_err() => return Some("/dev/fuse".into()),
+            _ => &["--version"],
+        };
         let mut command = Command::new(self.path());
         let status = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
         let works = status.is_ok_and(|status| status.success());
@@ -57,4 +79,10 @@ impl Tool {
     pub(crate) fn json(self, folder: &Path, arguments: &[&str]) -> Result<Value, Failed> {
         Ok(serde_json::from_slice(&self.run(folder, arguments)?)?)
     }
+}
+
+/// A program that Debian keeps where only root looks.
+fn administrative(name: &str) -> PathBuf {
+    let path = Path::new("/sbin").join(name);
+    if path.exists() { path } else { name.into() }
 }

@@ -166,7 +166,7 @@ pub(crate) fn unsound(runtime: Runtime) -> Outcome {
     for (set, code) in [
         ("05-incomplete-set", "component-missing"),
         ("19-map-two-on-one", "chunk-shared"),
-        ("41-leak-recount-before", "chunk-leaked"),
+        ("41-leak-recount-before", "chunk-reuse-ahead"),
     ] {
         let place = Place::of(set)?;
         let before = files(&place)?;

@@ -122,6 +122,10 @@ pub(crate) enum Verb {
         Nothing is written unless every sector holds what the change found or left there.\n\
         Exit status: 0 everything is as it was, 8 it was refused or failed.")]
     Undo(UndoArgs),
+    /// What 'serve --overlay' kept: show it, write it to the FILEs, or give it up
+    #[command(after_help = "Example: virstor overlay commit today.overlay disk*.img\n\
+        Exit status: 0 done, 8 it was refused or failed.")]
+    Overlay(OverlayArgs),
     /// Serve the volume over NBD, read-only unless told otherwise
     #[command(after_help = "Example: virstor serve disk*.img, then qemu-img info nbd://127.0.0.1\n\
         Exports are the volume, its components (component/0) and the partitions inside it (p1, s1a).\n\
@@ -557,6 +561,59 @@ pub(crate) struct RestoreMapArgs {
     pub(crate) undo_log: Option<PathBuf>,
 }
 
+/// Arguments of `overlay`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct OverlayArgs {
+    /// What to do with it
+    #[command(subcommand)]
+    pub(crate) action: OverlayAction,
+}
+
+/// What is done with an overlay.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OverlayAction {
+    /// What it holds: which bytes of which component, and of the volume
+    Diff(OverlayDiffArgs),
+    /// Write it to the FILEs, with an undo log, and remove it; after a cut, run it again
+    Commit(OverlayCommitArgs),
+    /// Remove it: the FILEs are as they were
+    Drop(OverlayDropArgs),
+}
+
+/// Arguments of `overlay diff`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct OverlayDiffArgs {
+    /// The overlay
+    pub(crate) overlay: PathBuf,
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `overlay commit`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct OverlayCommitArgs {
+    /// The overlay
+    pub(crate) overlay: PathBuf,
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    /// Where to keep what is overwritten [default: virstor-undo-NAME-N.log]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) undo_log: Option<PathBuf>,
+}
+
+/// Arguments of `overlay drop`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct OverlayDropArgs {
+    /// The overlay
+    pub(crate) overlay: PathBuf,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
 /// Arguments of `serve`.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ServeArgs {
@@ -576,8 +633,12 @@ pub(crate) struct ServeArgs {
     #[cfg_attr(unix, arg(conflicts_with = "unix"))]
     pub(crate) stdio: bool,
     /// Let clients write to the volume and its partitions; it has to be sound
-    #[arg(long)]
+    #[arg(long, conflicts_with = "overlay")]
     pub(crate) write: bool,
+    /// Let clients write, and keep what they write in this file: no FILE is opened for writing. It is made if need
+    /// be, and goes on where it was left
+    #[arg(long, value_name = "OVERLAY")]
+    pub(crate) overlay: Option<PathBuf>,
     /// What to do about lost ranges
     #[arg(long, value_enum, default_value = "error")]
     pub(crate) missing: Missing,

@@ -221,7 +221,7 @@ fn failure(place: &Place, error: &IoError) -> Failure {
 }
 
 /// The log in a file of its own.
-struct LogFile {
+pub(crate) struct LogFile {
     file: File,
     len: u64,
 }
@@ -231,7 +231,11 @@ const MOST_LOGS: u32 = 100_000;
 
 impl LogFile {
     /// A new file: `wanted`, or the next free name in the current folder. What exists is never overwritten.
-    fn create(wanted: Option<&Path>, name: Name) -> Result<(Self, PathBuf), Failure> {
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Operation`] with its name.
+    pub(crate) fn create(wanted: Option<&Path>, name: Name) -> Result<(Self, PathBuf), Failure> {
         let create = |path: &Path| OpenOptions::new().write(true).create_new(true).open(path);
         let complain = |path: &Path, error: &std::io::Error| {
             let (path, reason) = (shown(path), host_reason(error));

@@ -9,6 +9,7 @@ mod heap;
 mod identity;
 mod new_file;
 mod output;
+mod overlay;
 mod progress;
 mod range;
 mod size;
@@ -73,6 +74,7 @@ fn run(args: &Args) -> Result<Status, Failure> {
         Verb::BackupMap(backup) => verb::backup_map::run(backup),
         Verb::RestoreMap(restore) => verb::restore_map::run(restore),
         Verb::Undo(undo) => verb::undo::run(undo),
+        Verb::Overlay(overlay) => verb::overlay::run(overlay),
         Verb::Serve(serve) => verb::serve::run(serve),
         #[cfg(not(target_family = "wasm"))]
         Verb::Generate(generate) => verb::generate::run(generate),

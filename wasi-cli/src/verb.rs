@@ -16,6 +16,7 @@ pub(crate) mod import;
 pub(crate) mod info;
 pub(crate) mod label;
 pub(crate) mod map;
+pub(crate) mod overlay;
 pub(crate) mod remove;
 pub(crate) mod rename;
 pub(crate) mod restore_map;

@@ -10,6 +10,7 @@ pub mod dump;
 pub mod export;
 pub mod info;
 pub mod map;
+pub mod overlay;
 pub mod record;
 pub mod repair;
 pub mod serve;

@@ -7,6 +7,7 @@ mod machine;
 mod measure;
 mod opening;
 mod scan;
+mod serving;
 mod table;
 mod volume;
 
@@ -62,7 +63,7 @@ pub(crate) fn bench(args: &[OsString]) -> Result<()> {
 
 impl Bench {
     fn measure(&self) -> Result<String> {
-        let mut steps = Steps::new(Program::ALL.len() + 5);
+        let mut steps = Steps::new(Program::ALL.len() + 6);
         steps.run("wasm targets", toolchain::ensure_targets)?;
         for program in Program::ALL {
             steps.run(program.step(), || program.build(&self.workspace))?;
@@ -76,6 +77,7 @@ impl Bench {
             machine::describe(&self.folder, &programs)
         ));
         report.add(steps.show("export beside its peers", || export::report(self))?);
+        report.add(steps.show("serving beside its peers", || serving::report(self))?);
         report.add(steps.show("opening large volumes", || opening::report(self))?);
         report.add(steps.show("passes over maps", scan::report)?);
         if let Some(counts) = steps.show("counting instructions", instructions::report)? {

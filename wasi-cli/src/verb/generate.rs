@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use clap::CommandFactory;
-use virstor_inspect::document::{change, check, collect, dump, export, info, map, serve, status, undo};
+use virstor_inspect::document::{
+    change, check, collect, dump, export, info, map, overlay, serve, status, undo,
+};
 
 use crate::args::{Args, Generate, GenerateArgs};
 use crate::failure::{Failure, Status, host_reason};
@@ -57,6 +59,8 @@ fn schemas(folder: &Path) -> Result<(), Failure> {
         ("export", schemars::schema_for!(export::Export)),
         ("compare", schemars::schema_for!(export::Compare)),
         ("serve", schemars::schema_for!(serve::Serve)),
+        ("overlay-diff", schemars::schema_for!(overlay::OverlayDiff)),
+        ("overlay", schemars::schema_for!(overlay::OverlayAfter)),
     ];
     for (name, schema) in schemas {
         let path = folder.join(format!("{name}.schema.json"));

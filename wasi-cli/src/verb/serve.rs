@@ -27,7 +27,7 @@ mod tcp_native;
 #[cfg(all(target_os = "wasi", target_env = "p2"))]
 mod tcp_wasi;
 mod volume;
-mod writing;
+pub(crate) mod writing;
 
 use std::sync::Arc;
 
@@ -46,7 +46,11 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Status, Failure> {
     let heap = heap::open(&args.input, args.output, Tunables::default())?;
     let volume = heap::choose_one(&heap, &args.input, args.output)?;
     heap::refuse_specimen(&heap, volume, "serve")?;
-    let writable = if args.write { Some(writing::open(&heap, volume)?) } else { None };
+    let writable = match &args.overlay {
+        Some(overlay) => Some(writing::open_overlay(&heap, volume, overlay)?),
+        None if args.write => Some(writing::open(&heap, volume)?),
+        None => None,
+    };
     let exports = exports::of(&heap, volume, writable, args.missing == Missing::Zero);
     let journal = Journal::new(args.log.is_some(), args.stats.is_some(), args.output.quiet);
     let service = Service::new(exports, journal)

@@ -36,8 +36,8 @@ export function Shell() {
         </h1>
         {open && <AddressBox />}
         <span class="tools">
-          <button class="quiet" aria-label="Commands" title="Commands (Ctrl K)" onClick={() => dialogs.palette()}>
-            <kbd>Ctrl K</kbd>
+          <button class="quiet" title="Commands (Ctrl K)" onClick={() => dialogs.palette()}>
+            Commands <kbd aria-hidden="true">Ctrl K</kbd>
           </button>
           <button class="quiet" aria-label={`Theme: ${chosen.value}`} title={`Theme: ${chosen.value}`} onClick={nextTheme}>
             {{ system: '◐', light: '○', dark: '●' }[chosen.value]}

@@ -151,7 +151,7 @@ function Components({ volume, number }: { volume: VolumeInfo; number: number }) 
   const place = (row: ComponentInfo | number) => (typeof row === 'number' ? row : row.index);
   const rows = [...wide, ...missing].sort((a, b) => place(a) - place(b));
   return (
-    <div class="table-wide" tabIndex={0} role="region" aria-label={`Components of ${volume.name}`}>
+    <div class="table-wide" tabIndex={0} role="region" aria-label={`Components of ${volume.name}, id ${volume.id}`}>
       <table>
         <thead>
           <tr>

@@ -1,14 +1,8 @@
 //! Clients that say anything at all.
 
-use std::sync::Arc;
-
-use nbd_proto::{Connection, Event, LONGEST_MESSAGE, Limits, Received, Server};
-
-use crate::embedder::{carry_out, server};
+use crate::embedder::server;
+use crate::survival::{survives, survives_in_transmission};
 use crate::transcripts::Transcript;
-
-/// Most bytes that one message may be answered with before the embedder is asked: the listing of four exports.
-const MOST_ANSWERED: usize = 1 << 10;
 
 /// A small generator (xorshift): the same seed gives the same client.
 pub(crate) struct Chance(pub(crate) u64);
@@ -23,44 +17,6 @@ impl Chance {
 
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
-    }
-}
-
-/// Serves a client that says `bytes`, and checks what must hold whatever they are: no panic, no standstill,
-/// no answer out of proportion. This is what a fuzzer should call; the first byte chooses the server.
-pub(crate) fn survives(bytes: &[u8]) {
-    let Some((&choice, mut input)) = bytes.split_first() else { return };
-    let small = Limits { max_payload: 1 << 16, max_requests: 2, max_bytes: 1 << 16 };
-    let limits = if choice & 2 == 0 { Limits::default() } else { small };
-    let server = server().with_extended_headers(choice & 1 == 1).with_limits(limits);
-    serve(server.expect("the limits are sound"), limits, &mut input);
-}
-
-fn serve(server: Server, limits: Limits, input: &mut &[u8]) {
-    let mut out = Vec::new();
-    let mut connection = Connection::new(Arc::new(server), &mut out);
-    let mut waiting = Vec::new();
-    loop {
-        out.clear();
-        let Received { consumed, event } = connection.receive(input, &mut out);
-        *input = input.get(consumed..).expect("no more is consumed than there is");
-        assert!(out.len() <= MOST_ANSWERED, "{} bytes of answer to one message", out.len());
-        assert!(connection.in_flight() <= limits.max_requests);
-        match event {
-            Event::NeedInput => {
-                assert!(input.len() < LONGEST_MESSAGE, "more is wanted than any message needs");
-                return;
-            }
-            Event::Handled | Event::Chosen { .. } => assert!(consumed > 0, "a standstill"),
-            Event::Request(request) => waiting.push(request),
-            Event::Busy => {
-                assert!(!waiting.is_empty(), "busy with nothing");
-                let export = connection.export().expect("requests belong to an export");
-                waiting.drain(..).for_each(|request| carry_out(export, request, &mut out));
-                assert_eq!(connection.in_flight(), 0);
-            }
-            Event::Close(_) => return,
-        }
     }
 }
 
@@ -79,6 +35,7 @@ fn random_bytes_are_survived_in_the_handshake() {
             bytes.extend((0..chance.below(60)).map(|_| chance.below(5) as u8));
         }
         survives(&bytes);
+        survives_in_transmission(&bytes);
     }
 }
 

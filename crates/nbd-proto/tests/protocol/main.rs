@@ -7,4 +7,5 @@ mod embedder;
 mod limits;
 mod replies;
 mod server_words;
+mod survival;
 mod transcripts;

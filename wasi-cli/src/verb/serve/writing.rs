@@ -2,19 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 
+use virstor::format::Record;
 use virstor::geometry::ComponentIndex;
 use virstor::io::{ReadAt, Window};
 use virstor::label::record_sector;
 use virstor::write::VolumeWriter;
 use virstor_inspect::Heap;
 use virstor_inspect::document::check::{Check, FindingInfo};
+use virstor_inspect::heap::ComponentDisk;
 
 use crate::disk::Disk;
 use crate::disk::WritableDisk;
 use crate::disk::writable::Medium;
 use crate::failure::Failure;
+use crate::output::shown;
+use crate::overlay::{self, Head, OverlayDisk};
 use crate::verb;
 
 /// The bytes of a component: a window on a file, or on what stands for it.
@@ -36,6 +41,89 @@ pub(crate) fn open(heap: &Heap<Disk>, number: usize) -> Result<Writable, Failure
     if !volume.is_complete() {
         return Err(refusal(heap, number));
     }
+    let disks = open_disks(heap, number)?;
+    let writer = VolumeWriter::open(volume.clone(), disks.clone(), verb::MAP_MEMORY)
+        .map_err(|_| refusal(heap, number))?;
+    Ok(Writable { writer: Box::new(writer), disks })
+}
+
+/// Opens a volume of `heap` so that everything written to it goes to the overlay at `path`, which is begun where
+/// there is none.
+///
+/// # Errors
+///
+/// As for [`open`]; the files of the set need not be writable, but nobody else may write to them.
+pub(crate) fn open_overlay(heap: &Heap<Disk>, number: usize, path: &Path) -> Result<Writable, Failure> {
+    let mut volume = heap.volumes()[number].clone();
+    if !volume.is_complete() {
+        return Err(refusal(heap, number));
+    }
+    let (overlay, originals) = overlay::Overlay::open_or_begin(path, overlay_head(heap, number)?)
+        .map(Arc::new)
+        .map_err(Failure::Operation)
+        .and_then(|overlay| Ok((overlay, originals(heap, number)?)))?;
+    let mut disks = BTreeMap::new();
+    for (index, original) in originals {
+        let len = original.size();
+        let medium: Arc<dyn Medium> = Arc::new(OverlayDisk::new(Arc::clone(&overlay), index, original));
+        let disk = Window::new(medium, 0, len).expect("it is as long as the component");
+        // The records that count are those that were written to the overlay.
+        let component = volume.components.get_mut(&index).expect("it is one of the volume's");
+        let mut sector = vec![0; size_of::<Record>()];
+        disk.read_at(len - u64::from(component.sector_size), &mut sector)
+            .map_err(|error| Failure::Operation(format!("{}: {error}", shown(path))))?;
+        component.record = Record::decode(&sector);
+        disks.insert(index, disk);
+    }
+    let writer =
+        VolumeWriter::open(volume, disks.clone(), verb::MAP_MEMORY).map_err(|_| refusal(heap, number))?;
+    Ok(Writable { writer: Box::new(writer), disks })
+}
+
+/// What an overlay of a volume of `heap` has to be of.
+///
+/// # Errors
+///
+/// When a component is missing or cannot be read, or there are too many.
+pub(crate) fn overlay_head(heap: &Heap<Disk>, number: usize) -> Result<Head, Failure> {
+    let volume = &heap.volumes()[number];
+    let disks = originals(heap, number)?;
+    let head = Head::new(volume, |index| disks[&index].clone()).map_err(|(index, error)| {
+        let file = heap.label_of(volume.components[&index].candidate);
+        Failure::Operation(format!("{file}: {error}"))
+    })?;
+    head.ok_or_else(|| {
+        let count = volume.component_count;
+        Failure::Operation(format!(
+            "an overlay has room for {} components, not {count}",
+            overlay::MOST_COMPONENTS
+        ))
+    })
+}
+
+/// The components, as they are looked at.
+fn originals(
+    heap: &Heap<Disk>,
+    number: usize,
+) -> Result<BTreeMap<ComponentIndex, ComponentDisk<Disk>>, Failure> {
+    if !heap.volumes()[number].is_complete() {
+        return Err(refusal(heap, number));
+    }
+    let reader = heap.reader(number, 0);
+    let disk = |index: &ComponentIndex| reader.disk(*index).expect("none is missing").clone();
+    Ok(heap.volumes()[number].components.keys().map(|index| (*index, disk(index))).collect())
+}
+
+/// Opens and locks the files of a volume for writing.
+///
+/// # Errors
+///
+/// When one cannot be, or is not what was looked at.
+pub(crate) fn open_disks(
+    heap: &Heap<Disk>,
+    number: usize,
+) -> Result<BTreeMap<ComponentIndex, WritableComponent>, Failure> {
+    let volume = &heap.volumes()[number];
     let mut disks = BTreeMap::new();
     // Two components may lie in one file, which is opened and locked once.
     let mut files: BTreeMap<usize, Arc<dyn Medium>> = BTreeMap::new();
@@ -64,9 +152,7 @@ pub(crate) fn open(heap: &Heap<Disk>, number: usize) -> Result<Writable, Failure
         }
         disks.insert(*index, disk);
     }
-    let writer = VolumeWriter::open(volume.clone(), disks.clone(), verb::MAP_MEMORY)
-        .map_err(|_| refusal(heap, number))?;
-    Ok(Writable { writer: Box::new(writer), disks })
+    Ok(disks)
 }
 
 /// Whether the record is the one that was found when the files were looked through, before they were locked.
