@@ -11,6 +11,7 @@ pub mod export;
 pub mod info;
 pub mod map;
 pub mod record;
+pub mod repair;
 pub mod serve;
 pub mod status;
 pub mod undo;

@@ -13,6 +13,7 @@ pub mod collect;
 pub mod ddrescue;
 pub mod document;
 pub mod heap;
+pub mod repair;
 pub mod restore;
 pub mod source;
 mod words;

@@ -25,8 +25,8 @@
 
 mod allocation;
 mod finding;
-mod map_pass;
-mod ownership;
+pub(crate) mod map_pass;
+pub(crate) mod ownership;
 mod records;
 mod sizes;
 mod text;
@@ -186,7 +186,13 @@ impl Findings {
     }
 
     fn report(self, free: u64, order: ByteOrder, whole: bool) -> Report {
-        let finding = |fault: Fault| Finding { repair: fault.repair(free), fault };
+        // Each takes its free chunk from those behind it.
+        let mut free = free;
+        let finding = |fault: Fault| {
+            let repair = fault.repair(free);
+            free = free.saturating_sub(u64::from(fault.takes_chunk()));
+            Finding { repair, fault }
+        };
         let unlisted = self.counts.iter().map(|(code, count)| (*code, count.unlisted));
         Report {
             unlisted: unlisted.filter(|(_, count)| *count > 0).collect(),

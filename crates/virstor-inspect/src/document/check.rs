@@ -172,7 +172,7 @@ pub fn worth_checking<D: ReadAt + Clone>(heap: &Heap<D>) -> Vec<usize> {
     (0..volumes.len()).filter(|number| !leftover(&volumes[*number])).collect()
 }
 
-fn verdict(verdict: Verdict) -> &'static str {
+pub(crate) fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Clean => "clean",
         Verdict::Damaged => "damaged",

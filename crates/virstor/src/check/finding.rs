@@ -235,6 +235,8 @@ pub enum Fault {
         missing: ComponentIndex,
         /// Map entries that name the removed component.
         entries: u64,
+        /// Map entries that name those between it and this one: by their old numbers or by their new ones.
+        unclear: u64,
     },
     /// A number the volume does not know, for no known reason.
     NumberBeyondCount { candidate: usize, index: ComponentIndex, count: u16 },
@@ -268,6 +270,8 @@ pub enum Fault {
         size: u64,
         /// Map entries that name chunks which are not there any more.
         entries: u64,
+        /// Whether the disk ends where a sector does: there is no place for a record elsewhere.
+        whole_sectors: bool,
     },
     /// The disk goes on behind the record.
     ComponentGrown { index: ComponentIndex, provsize: u64 },
@@ -386,9 +390,17 @@ pub enum Fault {
         before: u64,
         /// Whether it happens only after one more clean stop.
         after_stop: bool,
+        /// Whether a component is older than its siblings: its cursor is not to be trusted, nor to be changed.
+        stale: bool,
     },
     /// Chunks are used behind a component that has room.
-    AllocationOutOfOrder { index: ComponentIndex, free: u64, later: ComponentIndex },
+    AllocationOutOfOrder {
+        index: ComponentIndex,
+        free: u64,
+        later: ComponentIndex,
+        /// Whether chunks were handed out that no entry names: filling the room may overwrite them.
+        orphans: bool,
+    },
     /// The cursor on disk is behind the map.
     StaleCursor { index: ComponentIndex, recorded: u32, counted: u64 },
     /// Some cursor is behind the map.
@@ -538,6 +550,18 @@ impl Fault {
         }
     }
 
+    /// Whether mending it takes a free chunk.
+    #[must_use]
+    pub(super) fn takes_chunk(&self) -> bool {
+        matches!(
+            self,
+            Self::RecordOverwritten { .. }
+                | Self::LastChunkOverlaps { owner: Some(_), .. }
+                | Self::EntryInReserve { .. }
+                | Self::ChunkShared { .. }
+        )
+    }
+
     /// What mending it costs when `free` chunks of the components are unused.
     #[must_use]
     pub(super) fn repair(&self, free: u64) -> Repair {
@@ -563,13 +587,17 @@ impl Fault {
             | Self::MapSectorsZeroed { .. } => Repair::None,
             Self::RecordVersion { fits, .. } => safe_if(*fits),
             Self::RecordsDisagree { outvoted, .. } => safe_if(*outvoted),
-            Self::RemovedFromMiddle { entries, .. } => safe_if(*entries == 0),
+            Self::RemovedFromMiddle { entries, unclear, .. } => safe_if(*entries == 0 && *unclear == 0),
             Self::ReserveTooSmall { needed, entries, .. } => {
                 safe_if(*entries == 0 && *needed <= u64::from(u16::MAX))
             }
             // The chunk has to leave the last sector, or what is left of its data there goes.
             Self::RecordOverwritten { .. } => lossy_unless(free > 0),
             Self::LastChunkOverlaps { owner, .. } => lossy_unless(owner.is_none() || free > 0),
+            Self::AllocationPastEnd { stale, .. } => safe_if(!*stale),
+            Self::AllocationOutOfOrder { orphans, .. } => lossy_unless(!*orphans),
+            // A file that was cut within its last sector has to be made longer, and no patch does that.
+            Self::SizeChanged { whole_sectors: false, .. } => Repair::None,
             Self::SizeChanged { entries, .. } => lossy_unless(*entries == 0),
             Self::EntryInReserve { .. } | Self::ChunkShared { .. } => safe_if(free > 0),
             Self::EntryNamesNoComponent { .. }
@@ -590,8 +618,6 @@ impl Fault {
             | Self::UnallocatedNotZero { .. }
             | Self::ChunkReuseAhead { .. }
             | Self::ChunkHole { .. }
-            | Self::AllocationPastEnd { .. }
-            | Self::AllocationOutOfOrder { .. }
             | Self::StaleCursor { .. }
             | Self::UncleanStop { .. }
             | Self::FlagsUnknown { .. }

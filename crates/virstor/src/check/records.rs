@@ -101,7 +101,8 @@ fn judge_place(
     }
     if provsize != size {
         let entries = pass.tallies[index.as_usize()].past_end;
-        findings.push(Fault::SizeChanged { index, provsize, size, entries });
+        let whole_sectors = size.is_multiple_of(u64::from(component.sector_size));
+        findings.push(Fault::SizeChanged { index, provsize, size, entries, whole_sectors });
     }
     let wanted = component.record.hardcoded_as_c_string();
     if !wanted.is_empty() && !same_device(&wanted, &candidate.provider) {
@@ -226,7 +227,9 @@ impl<'a> Members<'a> {
         let (Some(missing), 1) = (self.missing.first().copied(), self.missing.len()) else { return };
         if present == usize::from(count) {
             let (index, entries) = (ComponentIndex(count), self.entries(missing));
-            self.findings.push(Fault::RemovedFromMiddle { candidate, index, missing, entries });
+            let between = self.pass.tallies.iter().skip(missing.as_usize() + 1);
+            let unclear = between.map(|tally| tally.entries).sum();
+            self.findings.push(Fault::RemovedFromMiddle { candidate, index, missing, entries, unclear });
             self.missing.remove(&missing);
             self.by_number.remove(&index);
         }

@@ -77,7 +77,7 @@ impl Fault {
                     Torn::Remove => "removing",
                 }
             ),
-            Self::RemovedFromMiddle { candidate: number, index, missing, entries } => format!(
+            Self::RemovedFromMiddle { candidate: number, index, missing, entries, .. } => format!(
                 "component {missing} was removed, and {} kept the number {index}{}",
                 candidate(number),
                 if *entries > 0 {
@@ -99,7 +99,7 @@ impl Fault {
                 "the record of {} has {field} {value}, the first one has {expected}",
                 candidate(number)
             ),
-            Self::SizeChanged { index, provsize, size, entries } => format!(
+            Self::SizeChanged { index, provsize, size, entries, .. } => format!(
                 "{} has {size} bytes, its record says {provsize}{}",
                 component(index),
                 if *entries > 0 {
@@ -230,13 +230,15 @@ impl Fault {
                 component(index),
                 first_hole.0
             ),
-            Self::AllocationPastEnd { index, chunk, chunk_count, current, before, after_stop } => format!(
-                "{} allocation starts on component {current}, and after {before} chunks comes chunk {chunk} of {}, \
+            Self::AllocationPastEnd { index, chunk, chunk_count, current, before, after_stop, .. } => {
+                format!(
+                    "{} allocation starts on component {current}, and after {before} chunks comes chunk {chunk} of {}, \
                  which has {chunk_count}",
-                if *after_stop { "after the next stop" } else { "at the next start" },
-                component(index)
-            ),
-            Self::AllocationOutOfOrder { index, free, later } => format!(
+                    if *after_stop { "after the next stop" } else { "at the next start" },
+                    component(index)
+                )
+            }
+            Self::AllocationOutOfOrder { index, free, later, .. } => format!(
                 "{} has {free} free chunks, and component {later} behind it is in use",
                 component(index)
             ),
