@@ -89,6 +89,7 @@ pub(crate) fn all() -> Vec<Row> {
         arguments(),
         labels(),
         changes(),
+        repairs(),
         crate::rescue::all(),
     ]
     .into_iter()
@@ -431,6 +432,59 @@ fn changes() -> Vec<Row> {
             &["clear", "nowhere"],
             8,
             &["virstor: nowhere: no such file or directory"],
+        ),
+    ]
+}
+
+/// Verbs that write, given what they must not touch.
+fn repairs() -> Vec<Row> {
+    vec![
+        row(
+            "a log that is none",
+            |it| file(it, "l", b"x"),
+            &["undo", "l", "f"],
+            8,
+            &["virstor: l: is no undo log, *"],
+        ),
+        row("no log", |_| {}, &["undo", "l", "f"], 8, &["virstor: l: no such file or directory"]),
+        row(
+            "a folder as a log",
+            |it| folder(it, "l"),
+            &["undo", "l", "f"],
+            8,
+            &["virstor: l: is a folder, *"],
+        ),
+        row("a log without files", |it| file(it, "l", b"x"), &["undo", "l"], 16, &["virstor: *"]),
+        row(
+            "nothing to repair",
+            |it| file(it, "f", b""),
+            &["repair", "f"],
+            4,
+            &["virstor: f: the file is empty"],
+        ),
+        row(
+            "one file twice, repaired",
+            |it| file(it, "f", b"x"),
+            &["repair", "--apply", "f", "./f"],
+            16,
+            &["virstor: ./f is the same file as f; give each file once"],
+        ),
+        row(
+            "no such code",
+            |it| file(it, "f", b"x"),
+            &["repair", "--only", "bad-luck", "f"],
+            16,
+            &["virstor: *'bad-luck' is no code; *"],
+        ),
+        row(
+            "a plan that is none",
+            |it| {
+                file(it, "f", b"x");
+                file(it, "p", b"{}");
+            },
+            &["repair", "--apply-plan", "p", "f"],
+            8,
+            &["virstor: p: is no plan: *"],
         ),
     ]
 }

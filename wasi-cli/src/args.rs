@@ -17,8 +17,10 @@ use crate::{size, verb};
 /// to a FILE by a verb that does not say so, and what is overwritten goes into an undo log first.
 #[derive(Debug, Parser)]
 #[command(name = "virstor", version, max_term_width = 100, disable_help_subcommand = false)]
-#[command(after_help = "Exit status: 0 fine, 4 damage found, 8 the operation failed, 16 wrong usage.\n\
-    'virstor help VERB' explains a verb and gives an example.")]
+#[command(
+    after_help = "Exit status: 0 fine, 1 damage was repaired, 4 damage found, 8 the operation failed, 16 wrong usage.\n\
+    'virstor help VERB' explains a verb and gives an example."
+)]
 pub(crate) struct Args {
     /// What to do.
     #[command(subcommand)]
@@ -118,6 +120,12 @@ pub(crate) enum Verb {
         Exit status: 0 the set says what the backup says, 4 it does not yet, 8 it was refused or failed."
     )]
     RestoreMap(RestoreMapArgs),
+    /// Plan how to mend what 'check' finds, and do it when asked to
+    #[command(after_help = "Example: virstor repair disk*.img, then virstor repair --apply disk*.img\n\
+        Nothing is written without --apply. Before the first byte changes an undo log is written; 'virstor undo'\n\
+        puts every byte back. Steps that give something up need --lossy.\n\
+        Exit status: 0 nothing to mend, 1 damage was mended, 4 damage is left, 8 not done.")]
+    Repair(RepairArgs),
     /// Put back every byte that a verb changed, from the undo log it wrote
     #[command(after_help = "Example: virstor undo virstor-undo-home-1.log disk*.img\n\
         Nothing is written unless every sector holds what the change found or left there.\n\
@@ -532,6 +540,39 @@ pub(crate) enum Setting {
     NoHardcode,
 }
 
+/// Arguments of `repair`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RepairArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    /// Carry the plan out
+    #[arg(long)]
+    pub(crate) apply: bool,
+    /// Save the plan to this file, for --apply-plan
+    #[arg(long, value_name = "PLAN")]
+    pub(crate) plan_out: Option<PathBuf>,
+    /// Carry out exactly this saved plan
+    #[arg(long, value_name = "PLAN", conflicts_with_all = ["apply", "plan_out", "only", "lossy", "convert_endian"])]
+    pub(crate) apply_plan: Option<PathBuf>,
+    /// Only mend findings with these codes
+    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = parse_code)]
+    pub(crate) only: Vec<virstor::check::Code>,
+    /// Also mend by giving something up for good; the plan says what
+    #[arg(long)]
+    pub(crate) lossy: bool,
+    /// Make the map of a big-endian machine little-endian
+    #[arg(long)]
+    pub(crate) convert_endian: bool,
+    /// Where to write the log that 'virstor undo' takes [default: virstor-undo-NAME-N.log]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) undo_log: Option<PathBuf>,
+    /// Write nothing, not even with --apply
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
 /// Arguments of `undo`.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct UndoArgs {
@@ -753,6 +794,11 @@ fn parse_sector_size(text: &str) -> Result<u32, String> {
 fn parse_maxphys(text: &str) -> Result<u32, String> {
     let bytes = size::parse(text)?;
     u32::try_from(bytes).map_err(|_| format!("maxphys is below 4G, not {bytes}"))
+}
+
+fn parse_code(text: &str) -> Result<virstor::check::Code, String> {
+    let known = virstor::check::Code::ALL.iter().copied().find(|code| code.text() == text);
+    known.ok_or_else(|| format!("'{text}' is no code; 'virstor check' shows them in brackets"))
 }
 
 fn parse_scan(text: &str) -> Result<u64, String> {

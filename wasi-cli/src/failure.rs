@@ -10,6 +10,8 @@ use crate::output;
 pub(crate) enum Status {
     /// All is well.
     Fine = 0,
+    /// There was damage, and it was mended.
+    Repaired = 1,
     /// There is damage: found, or left.
     Damage = 4,
     /// The operation failed: input, output, space, or it was refused.

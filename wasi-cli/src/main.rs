@@ -76,6 +76,7 @@ fn run(args: &Args) -> Result<Status, Failure> {
         Verb::Collect(collect) => verb::collect::run(collect),
         Verb::BackupMap(backup) => verb::backup_map::run(backup),
         Verb::RestoreMap(restore) => verb::restore_map::run(restore),
+        Verb::Repair(repair) => verb::repair::run(repair),
         Verb::Undo(undo) => verb::undo::run(undo),
         Verb::Overlay(overlay) => verb::overlay::run(overlay),
         Verb::Serve(serve) => verb::serve::run(serve),

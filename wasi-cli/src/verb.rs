@@ -19,6 +19,7 @@ pub(crate) mod map;
 pub(crate) mod overlay;
 pub(crate) mod remove;
 pub(crate) mod rename;
+pub(crate) mod repair;
 pub(crate) mod restore_map;
 pub(crate) mod serve;
 pub(crate) mod set;

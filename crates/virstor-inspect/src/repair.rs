@@ -323,9 +323,13 @@ const MOST_SEATS: usize = 1 << 16;
 
 /// The disks that a repair of `volume` may write to: all that carry a record of it, and those without any.
 fn seats<X: ReadAt + Clone>(heap: &Heap<X>, volume: &Volume) -> Vec<Placed<X>> {
+    // Shortening a name of 16 letters may have been cut off, so the first 15 are compared.
+    let letters = |name: Name| name.0[..15].to_vec();
     let of_volume = |located: &Located| {
         let record = &located.tasted.record;
-        record.name().bytes() == volume.name.bytes() && record.md_id.get() == volume.id
+        let same =
+            record.name().bytes() == volume.name.bytes() || letters(record.name()) == letters(volume.name);
+        same && record.md_id.get() == volume.id
     };
     let candidates = heap.located().iter().enumerate().filter(|(_, (_, located))| of_volume(located));
     let member = |(candidate, (file, located)): (usize, &(usize, Located))| {

@@ -11,7 +11,7 @@ use virstor::io::ReadAt;
 use virstor::plan::{Lost, ReadError, Segment, SegmentPlace, VolumeReader};
 use virstor_inspect::document::check::{Check, worth_checking};
 use virstor_inspect::document::dump::Dump;
-use virstor_inspect::document::export::Export;
+use virstor_inspect::document::export::{Export, LostRange};
 use virstor_inspect::document::info::Info;
 use virstor_inspect::document::map::{Extent, Totals};
 use virstor_inspect::document::record::RecordInfo;
@@ -386,7 +386,9 @@ impl Session {
         output: &str,
     ) -> Result<JsValue, Refusal> {
         let totals = self.totals_document(volume, start, end)?;
-        let opened = self.opened(volume)?.reader.volume();
+        let reader = &mut self.opened(volume)?.reader;
+        let lost_ranges = LostRange::all(reader.segments(start..end));
+        let opened = reader.volume();
         let format = match Format::named(format)? {
             Format::Raw => "raw",
             Format::Qcow2 => "qcow2",
@@ -402,6 +404,7 @@ impl Session {
             data: totals.data,
             hole: totals.hole,
             lost: totals.lost,
+            lost_ranges,
         }))
     }
 
@@ -831,6 +834,7 @@ pub(crate) fn tell(progress: &Function, stage: Stage<'_>, done: u64, all: u64) {
     let (stage, label) = match stage {
         Stage::Searching(label) => ("searching", label),
         Stage::ReadingMap(label) => ("reading-map", label),
+        Stage::ReadingData(label) => ("reading-data", label),
     };
     // Whoever listens badly does not stop the work.
     _ = progress.call4(&JsValue::NULL, &stage.into(), &label.into(), &done.into(), &all.into());

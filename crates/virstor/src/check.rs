@@ -41,10 +41,11 @@ use core::ops::ControlFlow;
 pub use self::deep::{Hearers, Orphan, deep};
 pub use self::finding::{Code, Fault, Finding, Repair, Severity, Torn};
 pub use self::text::Party;
-use crate::assemble::{Assembly, Candidate, Volume};
+use crate::assemble::{Assembly, Candidate, Problem, Volume};
 use crate::format::ByteOrder;
 use crate::geometry::ComponentIndex;
 use crate::io::ReadAt;
+use crate::locate::Place;
 
 /// How many findings of a kind are listed.
 pub const LISTED: usize = 100;
@@ -135,7 +136,30 @@ pub fn check<D: ReadAt>(
         allocation::judge(volume, &pass, &stale, &mut findings);
     }
     let free = pass.tallies.iter().map(map_pass::Tally::free).sum();
-    findings.report(free, pass.order, pass.whole)
+    let mut report = findings.report(free, pass.order, pass.whole);
+    if is_cut(subject) || is_mixed(&pass) {
+        let choosable = |finding: &&mut Finding| finding.code() != Code::MapBigEndian;
+        report.findings.iter_mut().filter(choosable).for_each(|finding| finding.repair = Repair::None);
+    }
+    report
+}
+
+/// Whether a file of the volume ends within its last sector. It has no place for a record then, and a set is
+/// repaired as a whole.
+fn is_cut<D>(subject: &Subject<'_, D>) -> bool {
+    let volume = subject.volume();
+    let placed = volume.components.values().map(|component| component.candidate);
+    let beyond = volume.problems.iter().filter_map(|problem| match problem {
+        Problem::NumberOutOfRange { candidate, .. } => Some(*candidate),
+        _ => None,
+    });
+    placed.chain(beyond).any(|candidate| subject.candidates[candidate].located.place == Place::Cut)
+}
+
+/// Whether some entries of the map make sense in the other byte order only, as when converting it was cut off: what
+/// else the map says cannot be judged before that is finished, on request.
+fn is_mixed(pass: &map_pass::MapPass) -> bool {
+    pass.plausible_swapped > 0
 }
 
 /// Findings about records that make no component and belong to none of the volumes.

@@ -36,6 +36,9 @@ pub struct Edits {
     pub entries: Vec<EntryEdit>,
     /// Records that change.
     pub records: Vec<RecordEdit>,
+    /// Whether there is a barrier after each record, so that a cut leaves the first of them changed and the rest
+    /// not: what records say together (names, counts, numbers) is then never mixed in any other way.
+    pub one_by_one: bool,
     /// What comes first.
     pub order: Order,
     /// The disk that the map lies on: component 0, unless patches name disks otherwise.
@@ -172,7 +175,9 @@ impl Edits {
             bytes: edit.after.clone(),
         };
         let data = self.copies.iter().map(copy).chain(self.zeros.iter().map(zero)).collect();
-        let records = self.records.iter().filter(|edit| edit.before != edit.after).map(record).collect();
+        let after_each = self.one_by_one.then_some(Patch::Barrier);
+        let changed = self.records.iter().filter(|edit| edit.before != edit.after);
+        let records = changed.flat_map(|edit| [record(edit)].into_iter().chain(after_each.clone())).collect();
         let map = self.map_sectors(first, u64::from(sector_size))?;
         let groups: [Vec<Patch>; 3] = match self.order {
             Order::MapThenRecords => [data, map, records],
@@ -181,7 +186,9 @@ impl Edits {
         let mut patches = Vec::new();
         for group in groups.into_iter().filter(|group| !group.is_empty()) {
             patches.extend(group);
-            patches.push(Patch::Barrier);
+            if patches.last() != Some(&Patch::Barrier) {
+                patches.push(Patch::Barrier);
+            }
         }
         Ok(patches)
     }
@@ -234,6 +241,7 @@ mod tests {
             zeros: vec![((C1, 512), 512)],
             entries: vec![change(65, 9, 3), change(0, 5, 4)],
             records: vec![RecordEdit::clear(C1, 8192 - 512, vec![1; 512])],
+            one_by_one: false,
             order: Order::MapThenRecords,
             map_disk: C0,
         }
@@ -275,6 +283,17 @@ mod tests {
         let edits = Edits { order: Order::RecordsThenMap, ..some_edits() };
         let patches = edits.patches(&some_map(), 512).expect("memory");
         assert!(matches!(patches[3], Patch::Write { component: C1, .. }), "{patches:?}");
+    }
+
+    #[test]
+    fn records_may_be_kept_apart() {
+        let record = |component| RecordEdit::clear(component, 8192 - 512, vec![1; 512]);
+        let edits = Edits { records: vec![record(C0), record(C1)], one_by_one: true, ..Edits::default() };
+        let patches = edits.patches(&some_map(), 512).expect("memory");
+        assert!(
+            matches!(patches[..], [Patch::Write { .. }, Patch::Barrier, Patch::Write { .. }, Patch::Barrier]),
+            "{patches:?}"
+        );
     }
 
     #[test]

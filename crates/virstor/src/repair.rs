@@ -26,7 +26,7 @@ use alloc::vec::Vec;
 pub use self::settle::{ChunkMove, Fill, add_moves, settle};
 use self::survey::Survey;
 pub use self::text::{Namer, fields};
-use crate::assemble::Volume;
+use crate::assemble::{Problem, Volume};
 use crate::check::{Code, Report, Subject};
 use crate::edit::{EditError, Edits};
 use crate::format::{ByteOrder, MapEntry, Record};
@@ -241,11 +241,16 @@ pub enum RepairError {
 /// there are more seats than patches can name.
 pub fn next<D: ReadAt + Clone>(scene: &Scene<'_, D>, options: &Options) -> Result<Vec<Step>, RepairError> {
     let mut stage = Stage::new(scene, options);
+    if stage.lacks_seats() {
+        return Ok(Vec::new());
+    }
     type Part<D> = fn(&mut Stage<'_, D>) -> Result<(), RepairError>;
     let parts: [Part<D>; 5] = [records::plan, endian::plan, entries::plan, settle::plan, upkeep::plan];
-    for part in parts {
+    for (number, part) in parts.into_iter().enumerate() {
         part(&mut stage)?;
-        if !stage.steps.is_empty() {
+        // As long as some entries are in the other byte order nobody knows which chunks are in use.
+        let done = || number == 1 && stage.survey().is_some_and(|survey| survey.swapped > 0);
+        if !stage.steps.is_empty() || done() {
             break;
         }
     }
@@ -289,6 +294,16 @@ impl<'a, D: ReadAt + Clone> Stage<'a, D> {
             Who::Unclaimed(_) => self.volume.sector_size,
         };
         disk.size().saturating_sub(u64::from(sector_size))
+    }
+
+    /// Whether a record of the volume cannot be written: what all of them say together cannot be changed then.
+    fn lacks_seats(&self) -> bool {
+        let placed = self.volume.components.values().map(|component| component.candidate);
+        let beyond = self.volume.problems.iter().filter_map(|problem| match problem {
+            Problem::NumberOutOfRange { candidate, .. } => Some(*candidate),
+            _ => None,
+        });
+        placed.chain(beyond).any(|candidate| self.seat_of(Who::Candidate(candidate)).is_none())
     }
 
     /// The seat of a component of the volume.

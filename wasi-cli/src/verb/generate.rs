@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::CommandFactory;
 use virstor_inspect::document::{
-    change, check, collect, dump, export, info, map, overlay, serve, status, undo,
+    change, check, collect, dump, export, info, map, overlay, repair, serve, status, undo,
 };
 
 use crate::args::{Args, Generate, GenerateArgs};
@@ -50,6 +50,8 @@ fn schemas(folder: &Path) -> Result<(), Failure> {
         ("collect", schemars::schema_for!(collect::Collect)),
         ("backup-map", schemars::schema_for!(collect::Collect)),
         ("restore-map", schemars::schema_for!(collect::RestoreMap)),
+        ("repair", schemars::schema_for!(repair::RepairDocument)),
+        ("repair-plan", schemars::schema_for!(repair::SavedPlan)),
         ("undo", schemars::schema_for!(undo::Undo)),
         ("map", schemars::schema_for!(Vec<map::Extent>)),
         ("map-totals", schemars::schema_for!(map::Totals)),

@@ -152,7 +152,7 @@ function upper(text: string): string {
   return /[.!?]$/.test(sentence) ? sentence : `${sentence}.`;
 }
 
-const STAGES = { searching: 'searching', 'reading-map': 'reading the map on', hashing: 'hashing', exporting: 'exporting' };
+const STAGES = { searching: 'searching', 'reading-map': 'reading the map on', 'reading-data': 'reading the data of', hashing: 'hashing', exporting: 'exporting' };
 
 function Progress() {
   const { stage, label, done, all } = work.value!;

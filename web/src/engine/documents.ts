@@ -173,6 +173,7 @@ export interface ExportDocument {
   data: bigint;
   hole: bigint;
   lost: bigint;
+  lost_ranges: { start: bigint; length: bigint; reason: string; component: number | null }[];
 }
 
 /** A repair that was planned, and what would come of it. Nothing was written. */

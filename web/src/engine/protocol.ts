@@ -108,7 +108,7 @@ export interface ImageParts {
 
 /** Long work, as far as the engine tells: both numbers in bytes. */
 export interface Stage {
-  stage: 'searching' | 'reading-map' | 'hashing' | 'exporting';
+  stage: 'searching' | 'reading-map' | 'reading-data' | 'hashing' | 'exporting';
   label: string;
   done: bigint;
   all: bigint;

@@ -223,7 +223,7 @@ function readFailure(error: unknown): Failure {
 
 function stages<M extends 'open' | 'check' | 'json' | 'repair'>(_: M, progress: Progress<M>) {
   let shown = 0;
-  return (stage: 'searching' | 'reading-map', label: string, done: bigint, all: bigint) => {
+  return (stage: 'searching' | 'reading-map' | 'reading-data', label: string, done: bigint, all: bigint) => {
     const now = performance.now();
     if (now - shown < 50) return;
     shown = now;

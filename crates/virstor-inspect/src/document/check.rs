@@ -186,7 +186,9 @@ pub fn worth_checking<D: ReadAt + Clone>(heap: &Heap<D>) -> Vec<usize> {
     (0..volumes.len()).filter(|number| !leftover(&volumes[*number])).collect()
 }
 
-pub(crate) fn verdict(verdict: Verdict) -> &'static str {
+/// The word for a verdict.
+#[must_use]
+pub fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Clean => "clean",
         Verdict::Damaged => "damaged",

@@ -1,6 +1,12 @@
 //! `export` and `compare`: what was done, in numbers.
 
+use virstor::plan::{Segment, SegmentPlace};
+
 use super::document;
+use super::map::lost;
+
+/// So many lost ranges are listed; a map can have a hole in every other entry.
+const LISTED: usize = 100_000;
 
 document! {
     /// An image that was written.
@@ -57,5 +63,17 @@ document! {
         pub first_difference: Option<u64>,
         /// Bytes of the volume that are not to be had and were not compared.
         pub lost: u64,
+    }
+}
+
+impl LostRange {
+    /// The lost ones of `segments`, as far as they are listed.
+    pub fn all(segments: impl Iterator<Item = Segment>) -> Vec<Self> {
+        let range = |segment: Segment| {
+            let SegmentPlace::Lost(why) = segment.place else { return None };
+            let (reason, component) = lost(why);
+            Some(Self { start: segment.start, length: segment.len, reason, component })
+        };
+        segments.filter_map(range).take(LISTED).collect()
     }
 }

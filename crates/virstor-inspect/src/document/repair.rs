@@ -59,8 +59,11 @@ saved! {
         pub start: u64,
         /// The disk's length in bytes.
         pub length: u64,
-        /// Ranges that must hold the same bytes as when the plan was made.
+        /// Ranges that must hold the same bytes as when the plan was made: the record, and the map.
         pub guards: Vec<PlanGuard>,
+        /// Chunks that are copied, or copied over, and must hold the same bytes, too. Only saved plans have them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub chunks: Vec<PlanGuard>,
     }
 
     /// A range, and a hash of what it must hold.
@@ -204,6 +207,7 @@ impl SavedPlan {
                 start: disk.start,
                 length: disk.len,
                 guards: disk.guarded.iter().map(guard).collect::<Result<_, _>>()?,
+                chunks: Vec::new(),
             })
         };
         Ok(Self {
@@ -216,6 +220,32 @@ impl SavedPlan {
             disks: plan.disks.iter().map(disk).collect::<Result<_, _>>()?,
             steps: (1..).zip(&plan.steps).map(|(number, step)| PlanStep::new(number, step)).collect(),
         })
+    }
+
+    /// Adds hashes of the chunks that are copied, and copied over, as they are in the files of `heap` now.
+    ///
+    /// # Errors
+    ///
+    /// The label of a file that cannot be read, and why.
+    pub fn bind_chunks<D: ReadAt + Clone, W>(
+        &mut self,
+        heap: &Heap<D>,
+        plan: &PlanOn<W>,
+    ) -> Result<(), (String, virstor::io::IoError)> {
+        let patches = plan.steps.iter().flat_map(|step| &step.step.patches);
+        for patch in patches.filter(|patch| patch.source().is_some()) {
+            for target in patch.source().into_iter().chain(patch.target()) {
+                let (offset, length) = (target.range.start, target.range.end - target.range.start);
+                let place = &plan.disks[target.component.as_usize()];
+                let file = &heap.files()[place.file];
+                let bytes = file.disk.as_ref().expect("a disk of a plan can be read");
+                let hash = virstor::undo::hash_of(bytes, place.start + offset, length);
+                let hash = hash.map_err(|error| (file.label.clone(), error))?;
+                let guard = PlanGuard { offset, length, hash: format!("{hash:016x}") };
+                self.disks[target.component.as_usize()].chunks.push(guard);
+            }
+        }
+        Ok(())
     }
 
     /// The patches, step by step, if they are such as can be done: within the disks, and not depending on an order

@@ -1,17 +1,17 @@
 //! Every golden set, repaired and undone.
 
-use virstor::check::{Finding, Repair, Verdict};
-use virstor::repair::Options;
-use virstor_testkit::golden::GoldenSet;
+use virstor_testkit::GoldenSet;
 
-use crate::support::{Files, apply, log_disk, undo};
+use crate::promises::keeps_its_promises;
+use crate::support::Files;
 
 #[test]
 fn every_golden_set_is_repaired_and_undone() {
     let mut failed = Vec::new();
     for name in GoldenSet::names() {
+        let files = Files::of(&GoldenSet::load(&name));
         for lossy in [false, true] {
-            if let Err(why) = golden(&name, lossy) {
+            if let Err(why) = keeps_its_promises(&files, lossy) {
                 failed.push(format!("{name}, lossy {lossy}: {why}"));
             }
         }
@@ -19,46 +19,25 @@ fn every_golden_set_is_repaired_and_undone() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
-fn golden(name: &str, lossy: bool) -> Result<(), String> {
-    let set = GoldenSet::load(name);
-    let files = Files::of(&set);
-    let options = Options { lossy, ..Options::default() };
-    let plan = files.plan(&options);
-    if plan.before.verdict() == Verdict::Clean && !plan.steps.is_empty() {
-        return Err(format!("clean, and yet: {:?}", plan.steps));
-    }
-    let machine = files.machine(&log_disk());
-    apply(&plan, &machine).map_err(|error| format!("{error:?}"))?;
-    let disks: Vec<_> = (0..files.disks.len()).map(|number| machine.contents(number)).collect();
-    let after = files.found(&disks);
-    let again = after.plan(&options);
-    if again.before != plan.after_report {
-        return Err(format!("planned {:#?}, got {:#?}", plan.after_report, again.before));
-    }
-    if !again.steps.is_empty() {
-        return Err(format!("a second repair does something: {:?}", again.steps));
-    }
-    let mendable =
-        |finding: &&Finding| finding.repair == Repair::Safe || (lossy && finding.repair == Repair::Lossy);
-    let left: Vec<_> = again.before.findings.iter().filter(mendable).collect();
-    if !left.is_empty() {
-        return Err(format!("not mended: {left:?}"));
-    }
-    if again.before.verdict() == Verdict::Clean && after.taste(0) != "starts" {
-        return Err(format!("clean, but FreeBSD {}", after.taste(0)));
-    }
-    if !lossy && set.is_up() {
-        let (before, now) = (files.device(0), after.device(0));
-        let same = before.iter().zip(&now).all(|(before, now)| before == now || before.is_empty());
-        if !same {
-            return Err("the device's bytes changed".into());
+/// What comes of the sets: those that are not clean afterwards have lost something, or want somebody's choice.
+#[test]
+fn golden_sets_end_clean_or_it_is_known_why_not() {
+    let unclear = ["06-duplicate-component", "07-foreign-id", "36-stale-component", "48-mixed-sector-size"];
+    let gives_up = [
+        "05-incomplete-set",
+        "15-map-provider-out-of-range",
+        "16-map-chunk-out-of-range",
+        "32-add-overlap-after",
+        "43-map-write-error",
+        "44-enospc-two-chunks-lost",
+    ];
+    for name in GoldenSet::names() {
+        let files = Files::of(&GoldenSet::load(&name));
+        for lossy in [false, true] {
+            let options = virstor::repair::Options { lossy, ..Default::default() };
+            let clean = files.plan(&options).after_report.verdict() == virstor::check::Verdict::Clean;
+            let left = unclear.contains(&name.as_str()) || (!lossy && gives_up.contains(&name.as_str()));
+            assert_eq!(clean, !left, "{name}, lossy {lossy}");
         }
     }
-    undo(&machine);
-    for (number, disk) in files.disks.iter().enumerate() {
-        if machine.contents(number) != *disk {
-            return Err(format!("file {number} is not what it was"));
-        }
-    }
-    Ok(())
 }

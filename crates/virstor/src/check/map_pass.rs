@@ -92,7 +92,7 @@ pub(super) struct MapPass {
     read_error: Option<IoError>,
     /// Entries that only one byte order can have made.
     plausible: u64,
-    plausible_swapped: u64,
+    pub(super) plausible_swapped: u64,
     /// Entries of a sector.
     sector: u64,
     /// First entry of the sector behind the last that is not all zero.
@@ -411,7 +411,7 @@ fn entry_of(word: u64) -> MapEntry {
 }
 
 /// What the bytes of `entry`, which was read in `order`, say in the other one.
-fn swapped(entry: MapEntry, order: ByteOrder) -> MapEntry {
+pub(crate) fn swapped(entry: MapEntry, order: ByteOrder) -> MapEntry {
     let other = match order {
         ByteOrder::Little => ByteOrder::Big,
         ByteOrder::Big => ByteOrder::Little,

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::survey::for_each_entry;
 use super::{Action, MOST_CHANGES, RepairError, Stage};
 use crate::check::Code;
+use crate::check::map_pass::swapped;
 use crate::edit::EntryEdit;
 use crate::format::{ByteOrder, MapEntry};
 use crate::geometry::VirtualChunk;
@@ -19,13 +20,20 @@ pub(super) fn plan<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), Re
     let code = Code::MapBigEndian;
     let asked =
         stage.options.convert_endian || stage.options.only.as_ref().is_some_and(|only| only.contains(&code));
-    if !asked || stage.order() != ByteOrder::Big || !stage.answers(code) {
+    if !asked || !stage.options.wants(code) {
         return Ok(());
     }
-    let Some(disk) = stage.map_disk() else { return Ok(()) };
+    let (Some(disk), Some(survey)) = (stage.map_disk(), stage.survey()) else { return Ok(()) };
+    if stage.order() == ByteOrder::Little && survey.swapped == 0 {
+        return Ok(());
+    }
     let mut entries = Vec::new();
     let mut too_many = false;
     let whole = for_each_entry(stage.volume, &disk, ByteOrder::Big, |at, entry| {
+        // A conversion that was cut off has left some that are done.
+        if survey.fits(swapped(entry, ByteOrder::Big)) {
+            return;
+        }
         match entries.len() < MOST_CONVERTED {
             true => entries.push(converted(at, entry)),
             false => too_many = true,

@@ -21,10 +21,16 @@ pub(super) fn plan<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), Re
     let survey = stage.survey();
     let mut records =
         Records { survey, targets: BTreeMap::new(), codes: BTreeSet::new(), rest: Rest::default() };
+    // What renames, counts or numbers comes alone: only then is every mixture that a cut can leave one that is
+    // known.
     let report = stage.scene.report;
-    for finding in &report.findings {
-        if stage.options.wants(finding.code()) {
-            records.answer(stage, &finding.fault)?;
+    let wanted = || report.findings.iter().filter(|finding| stage.options.wants(finding.code()));
+    let (alone, others): (Vec<_>, Vec<_>) =
+        wanted().map(|finding| &finding.fault).partition(|fault| is_for_all(fault));
+    records.finish_renaming(stage);
+    for fault in alone.into_iter().chain(others) {
+        if !records.rest.alone {
+            records.answer(stage, fault)?;
         }
     }
     let changes = records.changes(stage);
@@ -45,6 +51,18 @@ pub(super) fn plan<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), Re
     Ok(())
 }
 
+/// Whether answering the fault changes what all records say together.
+fn is_for_all(fault: &Fault) -> bool {
+    matches!(
+        fault,
+        Fault::Torn { .. }
+            | Fault::RemovedFromMiddle { .. }
+            | Fault::VolumeNameUnterminated { .. }
+            | Fault::VirtualSizeRagged { .. }
+            | Fault::MapNotWholeSectors { .. }
+    )
+}
+
 impl<D: ReadAt + Clone> Stage<'_, D> {
     /// Makes a step of records that change, and of entries that name components by their new numbers.
     pub(super) fn records(
@@ -63,13 +81,14 @@ impl<D: ReadAt + Clone> Stage<'_, D> {
             let edit = self.record_edit(change)?;
             edits.records.push(edit);
         }
-        (edits.entries, edits.order) = (entries, order);
+        (edits.entries, edits.order, edits.one_by_one) = (entries, order, true);
         self.step(codes, Action::Records(changes), loss, &edits)
     }
 
     fn record_edit(&self, change: &RecordChange) -> Result<RecordEdit, RepairError> {
         let disk = self.overlay.disk(change.seat);
-        let sector = usize::try_from(disk.size() - change.offset).expect("a sector is small");
+        let sector = disk.size() - self.record_offset(change.seat);
+        let sector = usize::try_from(sector).expect("a sector is small");
         let mut before = alloc::vec![0; sector];
         let read = disk.read_at(change.offset, &mut before);
         read.map_err(|error| RepairError::Disk { seat: change.seat, error })?;
@@ -78,6 +97,14 @@ impl<D: ReadAt + Clone> Stage<'_, D> {
 
     fn candidate_record(&self, candidate: usize) -> Record {
         self.scene.subject.candidates[candidate].located.tasted.record
+    }
+
+    /// Where the record of the disk in a seat stands now, if it has one.
+    fn standing_record(&self, seat: usize) -> Option<u64> {
+        match self.scene.seats[seat].who {
+            Who::Candidate(candidate) => Some(self.scene.subject.candidates[candidate].located.tasted.offset),
+            Who::Unclaimed(_) => None,
+        }
     }
 
     /// The seats of all records of the volume, those without a place in it included.
@@ -112,14 +139,22 @@ struct Rest {
     old_records: Vec<(usize, u64)>,
     entries: Vec<EntryEdit>,
     order: Order,
-    /// The numbers or the count of the components change: one such thing at a time.
-    renumbered: bool,
+    /// Something is answered that changes what all records say together.
+    alone: bool,
+    /// The records are written in the order of their numbers backward.
+    backward: bool,
+    /// The disk that is written last.
+    last: Option<usize>,
+    /// The disks whose record goes to their end, wherever it stood.
+    moved: BTreeSet<usize>,
 }
 
 impl Records {
     fn changes<D: ReadAt + Clone>(&self, stage: &Stage<'_, D>) -> Vec<RecordChange> {
         let change = |(seat, target): (&usize, &Target)| {
-            let offset = stage.record_offset(*seat);
+            // Where it stands, unless it was decided that the disk ends elsewhere.
+            let standing = stage.standing_record(*seat).filter(|_| !self.rest.moved.contains(seat));
+            let offset = standing.unwrap_or_else(|| stage.record_offset(*seat));
             (target.before != Some(target.after)).then_some(RecordChange {
                 seat: *seat,
                 offset,
@@ -127,7 +162,47 @@ impl Records {
                 after: target.after,
             })
         };
-        self.targets.iter().filter_map(change).collect()
+        let mut changes: Vec<RecordChange> = self.targets.iter().filter_map(change).collect();
+        // Records are updated by number, as in the kernel; what a cut leaves is then told by the check.
+        let number = |change: &RecordChange| change.before.unwrap_or(change.after).no.get();
+        changes.sort_by_key(|change| (Some(change.seat) == self.rest.last, number(change)));
+        if self.rest.backward {
+            changes.reverse();
+        }
+        changes
+    }
+
+    /// The seat of the record that decides what the volume is.
+    fn deciding<D: ReadAt + Clone>(stage: &Stage<'_, D>) -> Option<usize> {
+        let decides = |(_, record): &(usize, Record)| {
+            record.md_virsize.get() == stage.volume.recorded_size && record.name() == stage.volume.name
+        };
+        let mut members = stage.members();
+        members.sort_by_key(|(seat, _)| *seat);
+        members.into_iter().find(decides).map(|(seat, _)| seat)
+    }
+
+    /// Goes on where shortening a name of 16 letters was cut off: some records have the new name, so there seem to be
+    /// two volumes.
+    fn finish_renaming<D: ReadAt + Clone>(&mut self, stage: &Stage<'_, D>) {
+        let code = Code::VolumeNameUnterminated;
+        if stage.volume.is_complete() || !stage.options.wants(code) {
+            return;
+        }
+        let members = stage.scene.seats.iter().enumerate().filter_map(|(seat, it)| match it.who {
+            Who::Candidate(candidate) => Some((seat, stage.candidate_record(candidate))),
+            Who::Unclaimed(_) => None,
+        });
+        // The seats are all that have this id and the first 15 letters of this name.
+        let (long, short): (Vec<_>, Vec<_>) = members.partition(|(_, record)| !record.name().is_terminated());
+        if short.is_empty() {
+            return;
+        }
+        for (seat, _) in long {
+            self.target(stage, seat).md_name[15] = 0;
+            self.codes.insert(code);
+            self.rest.alone = true;
+        }
     }
 
     /// The record that `seat` is to have, as decided so far.
@@ -175,6 +250,7 @@ impl Records {
             }
             Fault::VolumeNameUnterminated { .. } => {
                 self.all(stage, |record| record.md_name[15] = 0);
+                self.rest.alone = true;
                 true
             }
             Fault::VirtualSizeRagged { .. } | Fault::MapNotWholeSectors { .. } => self.round_size(stage),
@@ -235,6 +311,7 @@ impl Records {
         let Some(seat) = stage.seat_of(Who::Candidate(candidate)) else { return false };
         let record = new_record(stage, self.survey.as_ref(), seat, missing);
         *self.target(stage, seat) = record;
+        self.rest.moved.insert(seat);
         true
     }
 
@@ -246,9 +323,7 @@ impl Records {
         old_count: u16,
         new_count: u16,
     ) -> bool {
-        if core::mem::replace(&mut self.rest.renumbered, true) {
-            return false;
-        }
+        self.rest.alone = true;
         let (small, large) = (old_count.min(new_count), old_count.max(new_count));
         let members = stage.members();
         let has = |number: u16| members.iter().any(|(_, record)| record.no.get() == number);
@@ -263,20 +338,22 @@ impl Records {
             Torn::Remove if named(small) => large,
             Torn::Remove => small,
         };
+        // The records that have the new count are the first ones, and stay so.
+        self.rest.backward = count == old_count;
         self.all(stage, |record| record.md_count = U16::new(count));
         true
     }
 
     /// Gives the components behind a removed one the numbers the kernel knew them by.
     fn renumber<D: ReadAt + Clone>(&mut self, stage: &Stage<'_, D>, missing: ComponentIndex) -> bool {
-        let Some(survey) = self.survey.as_ref().filter(|_| !self.rest.renumbered) else { return false };
+        let Some(survey) = self.survey.as_ref() else { return false };
         let named_behind = survey.parts.iter().skip(missing.as_usize()).any(|part| part.entries > 0);
         let count = stage.volume.component_count;
         let beyond = survey.highest_component.is_some_and(|highest| highest.0 >= count);
         if (!beyond && named_behind) || survey.highest_component > Some(ComponentIndex(count)) {
             return false;
         }
-        self.rest.renumbered = true;
+        self.rest.alone = true;
         if beyond {
             // The map is older than the removal: its entries have the old numbers, as the records do.
             let Some(entries) = renumber_entries(stage, missing) else { return false };
@@ -300,10 +377,11 @@ impl Records {
         let behind = survey
             .is_none_or(|survey| survey.parts.iter().skip(index.as_usize() + 1).any(|part| part.entries > 0));
         let highest = survey.and_then(|survey| survey.parts.get(index.as_usize())?.highest);
+        self.rest.moved.insert(seat);
         let record = self.target(stage, seat);
         let old = record.chunk_count.get();
         // A chunk that the new record cuts into is moved by a later step, as long as it exists.
-        let needed = room + u32::from(highest == Some(room) && old > room);
+        let needed = room.saturating_add(u32::from(highest == Some(room) && old > room));
         let fitting = if old > room {
             needed
         } else if behind {
@@ -357,6 +435,9 @@ impl Records {
             }
         }
         self.rest.entries = entries;
+        self.rest.alone = true;
+        // As long as the record that decides is the old one, the finding is there.
+        self.rest.last = Self::deciding(stage);
         self.all(stage, |record| record.md_virsize = U64::new(size));
         true
     }
@@ -428,7 +509,7 @@ fn new_record<D: ReadAt + Clone>(
         provider: [0; 16],
         no: U16::new(index.0),
         provsize: U64::new(stage.scene.seats[seat].disk.size()),
-        chunk_count: U32::new(room + u32::from(overlapping)),
+        chunk_count: U32::new(room.saturating_add(u32::from(overlapping))),
         chunk_next: U32::new(u32::try_from(next).unwrap_or(u32::MAX)),
         chunk_reserved: U16::new(reserved),
         flags: U16::new(flags),
@@ -487,7 +568,7 @@ fn restore_overwritten<D: ReadAt + Clone>(
     let mut record = new_record(stage, Some(&survey), seat, index);
     let room = room(stage, seat);
     record.chunk_count = U32::new(room);
-    record.chunk_next = U32::new(record.chunk_next.get() - 1);
+    record.chunk_next = U32::new(record.chunk_next.get().saturating_sub(1));
     let offset = stage.record_offset(seat);
     let change = RecordChange { seat, offset, before: None, after: record };
     edits.records.push(stage.record_edit(&change)?);
@@ -521,7 +602,7 @@ fn drop_missing<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), Repai
         if before.no.get() > missing.0 {
             after.no = U16::new(before.no.get() - 1);
         }
-        let offset = stage.record_offset(seat);
+        let offset = stage.standing_record(seat).unwrap_or_else(|| stage.record_offset(seat));
         RecordChange { seat, offset, before: Some(before), after }
     };
     let changes = stage.members().into_iter().map(change).collect();

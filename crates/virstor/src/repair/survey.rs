@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 use crate::assemble::{Component, Volume};
-use crate::check::map_pass::{chunk_room, readable_entries};
+use crate::check::map_pass::{chunk_room, readable_entries, swapped};
 use crate::check::ownership::Ownership;
 use crate::format::{ByteOrder, MAP_ENTRY_LEN, MapEntry};
 use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
@@ -19,6 +19,8 @@ pub(super) struct Survey {
     /// Allocated entries that name components which cannot be: how many, and the highest component.
     pub(super) nowhere: u64,
     pub(super) highest_component: Option<ComponentIndex>,
+    /// Entries that are allocated, and name what can be, in the other byte order only.
+    pub(super) swapped: u64,
 }
 
 /// One component, and what the map names on it.
@@ -57,13 +59,22 @@ impl Survey {
             component.map_or_else(Part::default, |component| Part::new(volume, index, component))
         };
         let parts = (0..volume.component_count).map(part).collect();
-        let mut survey = Self { parts, nowhere: 0, highest_component: None };
+        let mut survey = Self { parts, nowhere: 0, highest_component: None, swapped: 0 };
         let whole = for_each_entry(volume, disk, order, |_, entry| {
             if entry.is_allocated() {
                 survey.count(entry);
+            } else if survey.fits(swapped(entry, order)) {
+                survey.swapped += 1;
             }
         });
         whole.then_some(survey)
+    }
+
+    /// Whether an entry is one that the kernel may have made.
+    pub(super) fn fits(&self, entry: MapEntry) -> bool {
+        let part = self.parts.get(entry.component.as_usize());
+        let fits = |part: &Part| !part.present || (part.reserved..part.chunk_count).contains(&entry.chunk.0);
+        entry.flags == MapEntry::ALLOCATED && part.is_some_and(fits)
     }
 
     fn count(&mut self, entry: MapEntry) {

@@ -2,9 +2,7 @@
 
 use std::fmt::Write;
 
-use virstor::plan::SegmentPlace;
 use virstor_inspect::document::export::LostRange;
-use virstor_inspect::document::map::lost;
 
 use super::Job;
 use crate::size::human;
@@ -29,21 +27,12 @@ pub(super) fn pattern(start: u64, buf: &mut [u8]) {
     }
 }
 
-/// So many ranges are listed; a map can have a hole in every other entry.
-const LISTED: usize = 100_000;
-
 /// The lost ranges of the image.
 pub(super) fn ranges(job: &Job<'_>) -> Vec<LostRange> {
     if job.totals.lost == 0 {
         return Vec::new();
     }
-    let mut reader = job.reader();
-    let range = |segment: virstor::plan::Segment| {
-        let SegmentPlace::Lost(why) = segment.place else { return None };
-        let (reason, component) = lost(why);
-        Some(LostRange { start: segment.start, length: segment.len, reason, component })
-    };
-    reader.segments(job.range.clone()).filter_map(range).take(LISTED).collect()
+    LostRange::all(job.reader().segments(job.range.clone()))
 }
 
 /// The first of them for people.

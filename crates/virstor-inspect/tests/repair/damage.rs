@@ -1,0 +1,324 @@
+//! Sound sets, broken in every way that is known, alone and in pairs.
+
+use std::fmt;
+
+use virstor::io::ReadAt;
+use virstor_testkit::{ByteOrder, MapEntry, Record, SetBuilder, SparseDisk, SplitMix64};
+
+use crate::promises::keeps_its_promises;
+use crate::support::Files;
+
+/// Bytes of a chunk.
+const CHUNK: u64 = 128 << 10;
+
+/// A set that is being broken. Components have 1 MiB (7 chunks), sectors 512 bytes.
+#[derive(Clone)]
+pub(crate) struct Set {
+    pub(crate) files: Vec<(String, SparseDisk)>,
+    order: ByteOrder,
+}
+
+impl Set {
+    /// Two components full or almost, a third with room; every chunk has contents of its own. The map has two
+    /// sectors, both in use.
+    pub(crate) fn sound() -> Self {
+        let mut builder = SetBuilder::new("data").components([1 << 20; 4]).virtual_chunks(128).filled(7);
+        let places =
+            (2..7).map(|chunk| (0, chunk)).chain((0..7).map(|chunk| (1, chunk))).chain([(2, 0), (2, 1)]);
+        for (number, (component, chunk)) in (0..).zip(places) {
+            builder = builder.map(number * 7, component, chunk);
+        }
+        Self { files: builder.build(), order: ByteOrder::Little }
+    }
+
+    /// One component with some chunks in use.
+    pub(crate) fn single() -> Self {
+        let mut builder = SetBuilder::new("data").components([1 << 20]).filled(8);
+        for (virtual_chunk, chunk) in [(5, 2), (6, 3), (0, 4)] {
+            builder = builder.map(virtual_chunk, 0, chunk);
+        }
+        Self { files: builder.build(), order: ByteOrder::Little }
+    }
+
+    pub(crate) fn files(&self) -> Files {
+        Files::new(self.files.clone(), 512)
+    }
+
+    /// Where the record of a file stands, or would.
+    fn record_offset(&self, file: usize) -> u64 {
+        self.files[file].1.size() - 512
+    }
+
+    fn record(&self, file: usize) -> Record {
+        Record::decode(&self.files[file].1.bytes(self.record_offset(file), 512))
+    }
+
+    fn put_record(&mut self, file: usize, record: &Record) {
+        let offset = self.record_offset(file);
+        self.files[file].1.write_at(offset, &record.encode()).expect("a record fits its sector");
+    }
+
+    fn edit_record(&mut self, file: usize, edit: impl FnOnce(&mut Record)) {
+        let mut record = self.record(file);
+        edit(&mut record);
+        self.put_record(file, &record);
+    }
+
+    fn edit_records(&mut self, edit: impl Fn(&mut Record)) {
+        (0..self.files.len()).for_each(|file| self.edit_record(file, &edit));
+    }
+
+    fn entry(&self, at: u64) -> MapEntry {
+        let bytes = self.files[0].1.bytes(at * 8, 8);
+        MapEntry::decode(bytes.try_into().expect("8 bytes"), self.order)
+    }
+
+    fn put_entry(&mut self, at: u64, entry: MapEntry) {
+        self.files[0].1.write_at(at * 8, &entry.encode(self.order)).expect("the map fits component 0");
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (u64, MapEntry)> {
+        (0..self.record(0).virsize / CHUNK).map(|at| (at, self.entry(at)))
+    }
+
+    /// Any entry that is allocated, of a component below `components`.
+    fn any_allocated(&self, random: &mut SplitMix64) -> (u64, MapEntry) {
+        let allocated: Vec<_> = self.entries().filter(|(_, entry)| entry.is_allocated()).collect();
+        *random.choose(&allocated)
+    }
+
+    fn any_free(&self, random: &mut SplitMix64) -> u64 {
+        let free: Vec<u64> =
+            self.entries().filter(|(_, entry)| *entry == MapEntry::default()).map(|it| it.0).collect();
+        *random.choose(&free)
+    }
+
+    fn any_file(&self, random: &mut SplitMix64) -> usize {
+        usize::try_from(random.below(self.files.len() as u64)).expect("small")
+    }
+}
+
+/// A way to break a set.
+#[derive(Clone, Copy)]
+pub(crate) struct Damage {
+    pub(crate) name: &'static str,
+    pub(crate) inflict: fn(&mut Set, &mut SplitMix64),
+}
+
+impl fmt::Debug for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+macro_rules! damages {
+    ($($name:ident: $inflict:expr,)*) => {
+        pub(crate) const DAMAGES: &[Damage] =
+            &[$(Damage { name: stringify!($name), inflict: $inflict },)*];
+    };
+}
+
+damages! {
+    stale_cursor: |set, random| {
+        let file = set.any_file(random);
+        set.edit_record(file, |record| record.chunk_next = record.chunk_reserved.into());
+    },
+    cursors_of_a_crash: |set, _| set.edit_records(|record| {
+        record.chunk_next = record.chunk_reserved.into();
+        record.flags = if record.no == 0 { 3 } else { 0 };
+    }),
+    cursor_ahead: |set, random| {
+        let file = set.any_file(random);
+        set.edit_record(file, |record| record.chunk_next += 1);
+    },
+    garbage_flags: |set, random| {
+        let file = set.any_file(random);
+        set.edit_record(file, |record| record.flags = 0xc0de);
+    },
+    flags_lost: |set, random| {
+        let file = set.any_file(random);
+        set.edit_record(file, |record| record.flags = 0);
+    },
+    all_marked: |set, _| set.edit_records(|record| record.flags = 3),
+    version: |set, random| {
+        let file = set.any_file(random);
+        set.edit_record(file, |record| record.version = 2);
+    },
+    magic: |set, random| {
+        let file = set.any_file(random);
+        set.edit_record(file, |record| record.magic[13] = b'x');
+    },
+    record_copied: |set, _| if set.files.len() > 1 {
+        let mut record = set.record(0);
+        (record.chunk_next, record.flags) = (set.record(1).chunk_next, 1);
+        set.put_record(1, &record);
+    },
+    torn_add: |set, random| {
+        let count = set.record(0).count;
+        let mut record = set.record(0);
+        set.files.push((format!("new{count}"), SparseDisk::new(1 << 20)));
+        (record.no, record.count, record.provsize) = (count, count, 1 << 20);
+        (record.chunk_count, record.chunk_next, record.chunk_reserved, record.flags) = (8, 0, 0, 0);
+        let last = set.files.len() - 1;
+        set.put_record(last, &record);
+        let updated = random.below(u64::from(count) + 1);
+        for file in 0..usize::try_from(updated).expect("small") {
+            set.edit_record(file, |record| record.count = count + 1);
+        }
+    },
+    torn_remove: |set, random| if set.files.len() == 4 && set.record(3).no == 3 && set.record(3).count == 4 {
+        set.put_record(3, &Record::decode(&[0; 92]));
+        for file in 0..usize::try_from(random.within(1..4)).expect("small") {
+            set.edit_record(file, |record| record.count = 3);
+        }
+    },
+    removed_from_middle: |set, _| if set.files.len() == 4 && set.record(3).no == 3 {
+        // Component 2 is emptied and taken away; 3 keeps its number.
+        let named: Vec<u64> = set.entries().filter(|(_, entry)| entry.is_allocated() && entry.provider_no >= 2).map(|it| it.0).collect();
+        named.into_iter().for_each(|at| set.put_entry(at, MapEntry::default()));
+        set.files.remove(2);
+        set.edit_records(|record| record.count = 3);
+    },
+    component_missing: |set, _| if set.files.len() == 4 {
+        set.files.remove(3);
+    },
+    virtual_size_disagrees: |set, random| if set.files.len() > 2 {
+        let file = set.any_file(random).max(1);
+        set.edit_record(file, |record| record.virsize += 5 * CHUNK);
+    },
+    chunk_size_disagrees: |set, random| if set.files.len() > 2 {
+        let file = set.any_file(random).max(1);
+        set.edit_record(file, |record| record.chunk_size *= 2);
+    },
+    grown: |set, random| {
+        let file = set.any_file(random);
+        let size = set.files[file].1.size();
+        set.files[file].1.resize(size + 512 * random.within(1..1000));
+    },
+    grown_with_its_record: |set, random| {
+        let file = set.any_file(random);
+        let record = set.record(file);
+        let size = set.files[file].1.size();
+        set.files[file].1.resize(size + (512 << 10));
+        set.put_record(file, &record);
+    },
+    shrunk: |set, random| {
+        let file = set.any_file(random);
+        let record = set.record(file);
+        let size = set.files[file].1.size();
+        set.files[file].1.resize(size - 512 * random.within(1..500));
+        set.put_record(file, &record);
+    },
+    cut_within_a_sector: |set, random| {
+        let file = set.any_file(random);
+        let size = set.files[file].1.size();
+        set.files[file].1.resize(size - random.within(1..400));
+    },
+    hardcoded_too_long: |set, random| {
+        let file = set.any_file(random);
+        set.edit_record(file, |record| record.provider = *b"sixteen_chars_nm");
+    },
+    name_unterminated: |set, _| set.edit_records(|record| record.name = *b"sixteen_chars_nm"),
+    ragged_size: |set, _| set.edit_records(|record| record.virsize += 512),
+    map_of_broken_sectors: |set, _| set.edit_records(|record| {
+        record.virsize = record.virsize.saturating_sub(3 * CHUNK);
+    }),
+    last_chunk_over_record: |set, random| {
+        let file = set.any_file(random);
+        set.edit_record(file, |record| record.chunk_count = 8);
+    },
+    data_over_record: |set, random| {
+        let file = set.any_file(random);
+        let (at, entry) = set.any_allocated(random);
+        set.edit_record(file, |record| record.chunk_count = 8);
+        let no = set.record(file).no;
+        set.put_entry(at, MapEntry { provider_no: no, provider_chunk: 7, ..entry });
+    },
+    no_reserve: |set, _| set.edit_record(0, |record| record.chunk_reserved = 0),
+    odd_entry_flags: |set, random| {
+        let (at, entry) = set.any_allocated(random);
+        set.put_entry(at, MapEntry { flags: 0x8001, ..entry });
+    },
+    unallocated_entry: |set, random| {
+        let at = set.any_free(random);
+        set.put_entry(at, MapEntry { flags: 0xfffe, provider_no: 1, provider_chunk: 4 });
+    },
+    unallocated_entry_out_of_range: |set, random| {
+        let at = set.any_free(random);
+        set.put_entry(at, MapEntry { flags: 0, provider_no: 500, provider_chunk: u32::MAX });
+    },
+    entry_of_no_component: |set, random| {
+        let (at, entry) = set.any_allocated(random);
+        set.put_entry(at, MapEntry { provider_no: 9, ..entry });
+    },
+    entry_at_chunk_count: |set, random| {
+        let at = set.any_free(random);
+        set.put_entry(at, MapEntry::allocated(0, set.record(0).chunk_count));
+    },
+    entry_of_no_chunk: |set, random| {
+        let at = set.any_free(random);
+        set.put_entry(at, MapEntry::allocated(0, u32::MAX - 1));
+    },
+    entry_in_reserve: |set, random| {
+        let at = set.any_free(random);
+        set.put_entry(at, MapEntry::allocated(0, 1));
+    },
+    entry_in_map: |set, random| {
+        let at = set.any_free(random);
+        set.put_entry(at, MapEntry::allocated(0, 0));
+    },
+    shared_chunk: |set, random| {
+        let ((_, entry), at) = (set.any_allocated(random), set.any_free(random));
+        set.put_entry(at, entry);
+    },
+    hole: |set, random| {
+        let (at, _) = set.any_allocated(random);
+        set.put_entry(at, MapEntry::default());
+    },
+    map_sector_lost: |set, _| _ = set.files[0].1.write_zeros(0, 512),
+    big_endian: |set, _| {
+        let entries: Vec<_> = set.entries().collect();
+        set.order = ByteOrder::Big;
+        entries.into_iter().for_each(|(at, entry)| set.put_entry(at, entry));
+    },
+    a_copy_of_a_component: |set, random| {
+        let copy = set.files[set.any_file(random)].1.clone();
+        set.files.push(("copy".into(), copy));
+    },
+    a_stranger: |set, _| set.files.insert(0, ("stranger".into(), SparseDisk::new(1 << 20))),
+}
+
+#[test]
+fn every_damage_alone() {
+    for damage in DAMAGES {
+        for (number, sound) in [Set::sound(), Set::single()].into_iter().enumerate() {
+            for lossy in [false, true] {
+                let mut set = sound.clone();
+                (damage.inflict)(&mut set, &mut SplitMix64::new(number as u64 + 1));
+                let kept = keeps_its_promises(&set.files(), lossy);
+                assert!(kept.is_ok(), "{damage:?} of set {number}, lossy {lossy}: {}", kept.unwrap_err());
+            }
+        }
+    }
+}
+
+#[test]
+fn damages_in_pairs() {
+    let mut failed = Vec::new();
+    virstor_testkit::for_each_seed(0..250, |random| {
+        let mut set = if random.below(4) == 0 { Set::single() } else { Set::sound() };
+        let pair = [*random.choose(DAMAGES), *random.choose(DAMAGES)];
+        for damage in pair {
+            // What comes first may leave nothing for the second to break.
+            if set.files[0].1.size() >= 1 << 19 && set.entries().any(|(_, entry)| entry.is_allocated()) {
+                (damage.inflict)(&mut set, random);
+            }
+        }
+        let lossy = random.below(2) == 1;
+        let kept = keeps_its_promises(&set.files(), lossy);
+        if let Err(why) = kept {
+            failed.push(format!("seed {}: {pair:?}, lossy {lossy}: {why}", random.seed()));
+        }
+    });
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}

@@ -1,0 +1,87 @@
+//! The power is cut at every moment of a repair: what is found can be repaired as if nothing had happened, and the
+//! log undoes what was done.
+
+use virstor::check::Verdict;
+use virstor::repair::Options;
+use virstor_testkit::{GoldenSet, Machine, SparseDisk, SplitMix64};
+
+use crate::damage::{DAMAGES, Set};
+use crate::promises::{is_mended, nothing_is_lost};
+use crate::support::{Files, apply, undo};
+
+#[test]
+fn golden_sets() {
+    for name in GoldenSet::names() {
+        // Sparse disks of 4 GiB are as well tested by the small ones.
+        if name != "54-label-4g-overlap" {
+            let files = Files::of(&GoldenSet::load(&name));
+            survives_cuts(&files, false, &name);
+        }
+    }
+}
+
+#[test]
+fn generated_damage() {
+    for (number, damage) in (0..).zip(DAMAGES) {
+        let mut set = Set::sound();
+        (damage.inflict)(&mut set, &mut SplitMix64::new(1));
+        survives_cuts(&set.files(), number % 2 == 0, damage.name);
+    }
+}
+
+fn survives_cuts(files: &Files, lossy: bool, name: &str) {
+    let options = Options { lossy, convert_endian: true, only: None };
+    if files.look().volumes().is_empty() {
+        return;
+    }
+    let plan = files.plan(&options);
+    if plan.steps.is_empty() {
+        return;
+    }
+    let gives_up = plan.steps.iter().any(|step| step.step.loss.is_some());
+    let verdict = plan.after_report.verdict();
+    let before = files.device(0);
+    let machine = files.machine(&SparseDisk::new(64 << 20));
+    apply(&plan, &machine).expect("memory");
+    let mut seen: Vec<Vec<SparseDisk>> = Vec::new();
+    let mut random = SplitMix64::new(3);
+    machine.for_each_cut(|cut| {
+        cut.for_each_image(8, &mut random, |found| {
+            let again = Machine::new(found.to_vec());
+            undo(&again);
+            let restored = (0..files.disks.len()).all(|number| again.contents(number) == files.disks[number]);
+            assert!(restored, "{name}: the cut at {} is undone", cut.moment());
+            let disks = found[..files.disks.len()].to_vec();
+            if seen.contains(&disks) {
+                return;
+            }
+            seen.push(disks);
+            let found = files.found(found);
+            let mended = mend(&found, &options, verdict, (!gives_up).then_some(&before));
+            assert!(mended.is_ok(), "{name}: the cut at {}: {}", cut.moment(), mended.unwrap_err());
+        });
+    });
+}
+
+/// Repairs what a cut left: it must come to what was meant.
+fn mend(
+    found: &Files,
+    options: &Options,
+    verdict: Verdict,
+    before: Option<&Vec<Vec<u8>>>,
+) -> Result<(), String> {
+    let plan = found.plan(options);
+    let machine = found.machine(&SparseDisk::new(64 << 20));
+    apply(&plan, &machine).map_err(|error| format!("{error:?}"))?;
+    let disks: Vec<SparseDisk> = (0..found.disks.len()).map(|number| machine.contents(number)).collect();
+    let after = found.found(&disks);
+    is_mended(&after, options)?;
+    if plan.after_report.verdict() > verdict {
+        return Err(format!(
+            "{:?} instead of {verdict:?}: {:?}",
+            plan.after_report.verdict(),
+            plan.after_report.findings
+        ));
+    }
+    before.map_or(Ok(()), |before| nothing_is_lost(before, &after.device(plan.after_volume)))
+}
