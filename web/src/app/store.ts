@@ -21,8 +21,6 @@ export const volumeNumber = signal(0);
 export const volume = computed<VolumeInfo | null>(() => opened.value?.info.volumes[volumeNumber.value] ?? null);
 /** How far the picture and the runs of that volume are. */
 export const index = signal<IndexState | null>(null);
-/** A range of bytes of the volume that all views mark. */
-export const selection = signal<{ start: bigint; end: bigint } | null>(null);
 /** What takes long at the moment. */
 export const work = signal<Stage | null>(null);
 /** What failed last, until it is dismissed. */
@@ -67,7 +65,7 @@ export async function open(list: WireFile[]): Promise<void> {
   opening.abort();
   opening = new AbortController();
   const { signal } = opening;
-  [files.value, opened.value, checked.value, index.value, selection.value] = [list, null, null, null, null];
+  [files.value, opened.value, checked.value, index.value] = [list, null, null, null];
   [problem.value, volumeNumber.value, phase.value] = [null, 0, 'opening'];
   try {
     const result = await engine.open(list, { signal, progress: (stage) => (work.value = stage) });
@@ -100,7 +98,7 @@ export function close(): void {
   opening.abort();
   indexing.abort();
   opening = new AbortController();
-  [files.value, opened.value, checked.value, index.value, selection.value] = [[], null, null, null, null];
+  [files.value, opened.value, checked.value, index.value] = [[], null, null, null];
   [problem.value, work.value, phase.value, notices.value] = [null, null, 'empty', []];
   engine.open([]).catch(fail);
 }
@@ -108,7 +106,6 @@ export function close(): void {
 /** Shows another volume. */
 export function chooseVolume(number: number): void {
   volumeNumber.value = number;
-  selection.value = null;
   void readMap();
 }
 
