@@ -23,10 +23,10 @@ export default defineConfig(({ mode }) => {
     base: './',
     publicDir: single ? false : here('public'),
     plugins: [sample(SAMPLE), ...(single ? [singleFile()] : [policy(), serviceWorker()])],
-    resolve: { alias: { '#worker': here(`src/engine/worker-${single ? 'inlined' : 'hosted'}.ts`) } },
     define: { SINGLE_FILE: JSON.stringify(single) },
     oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
-    worker: { format: single ? 'iife' : 'es', rolldownOptions: { output: { entryFileNames: 'worker-[hash].js' } } },
+    // From `file://` browsers start no module worker.
+    worker: { format: single ? 'iife' : 'es' },
     build: {
       outDir: here(single ? '../dist/single' : '../dist/web'),
       emptyOutDir: true,

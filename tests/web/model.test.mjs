@@ -16,6 +16,7 @@ after(() => vite.close());
 
 const model = (name) => vite.ssrLoadModule(`/src/model/${name}.ts`);
 const { explain, everyUnit, parseAddress } = await model('address');
+const { differences, differing } = await model('compare');
 const { commandLine, quote, range, volumeOption } = await model('command');
 const { addressDigits, clampRow, copied, needle, readings, revealed, span } = await model('hex');
 const { cellOf, indexOf } = await model('hilbert');
@@ -198,6 +199,8 @@ test('rows of a dump are kept in sight and inside', () => {
   assert.equal(revealed(10n, 5n, 20), 5n);
   assert.equal(revealed(10n, 29n, 20), 10n);
   assert.equal(revealed(10n, 30n, 20), 11n);
+  assert.equal(revealed(10n, 900n, 20), 894n);
+  assert.equal(revealed(900n, 4n, 20), -2n);
   assert.equal(clampRow(-4n, 100n, 16, 3), 0n);
   assert.equal(clampRow(99n, 100n, 16, 3), 4n);
   assert.equal(clampRow(99n, 0n, 16, 3), 0n);
@@ -279,4 +282,41 @@ test('a report is Markdown, whatever a volume is called', () => {
   assert.ok(text.includes('\\<b\\>\\*x\\*'));
   assert.ok(text.includes('- **error** `x` (H-1): a \\[b\\](c) Repair: none.'));
   assert.ok(text.includes('- 3 more of the kind `x`'));
+});
+
+async function* each(...runs) {
+  for (const [start, length, state, component = null, offset = null] of runs) yield { start, length, state, component, offset };
+}
+
+async function listed(left, right) {
+  const found = [];
+  for await (const { start, length, kind } of differences(left, right)) found.push([start, length, kind]);
+  return found;
+}
+
+test('two maps differ where they differ, however their runs are cut', async () => {
+  const same = [[0n, 100n, 1, 0, 500n], [100n, 50n, 0]];
+  assert.deepEqual(await listed(each(...same), each(...same)), []);
+  assert.deepEqual(await listed(each([0n, 100n, 1, 0, 500n]), each([0n, 40n, 1, 0, 500n], [40n, 60n, 1, 0, 540n])), []);
+  const left = each([0n, 30n, 1, 0, 0n], [30n, 30n, 0], [60n, 20n, 1, 1, 0n], [80n, 20n, 2, 2], [100n, 10n, 0]);
+  const right = each([0n, 10n, 1, 0, 0n], [10n, 10n, 0], [20n, 20n, 1, 1, 40n], [40n, 20n, 0], [60n, 40n, 1, 1, 0n]);
+  assert.deepEqual(await listed(left, right), [
+    [10n, 10n, 'removed'],
+    [20n, 10n, 'moved'],
+    [30n, 10n, 'added'],
+    [80n, 20n, 'lost'],
+    [100n, 10n, 'longer'],
+  ]);
+});
+
+test('bytes that differ are counted, and the first is found, at any place and alignment', () => {
+  for (const shift of [0, 1, 4]) {
+    const [a, b] = [new Uint8Array(64), new Uint8Array(64)].map((bytes) => bytes.subarray(shift, shift + 41));
+    assert.deepEqual(differing(a, b), { count: 0, first: null });
+    for (const place of [40, 17, 16, 3]) {
+      b[place] = 1;
+      assert.equal(differing(a, b).first, place);
+    }
+    assert.equal(differing(a, b).count, 4);
+  }
 });

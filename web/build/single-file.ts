@@ -51,7 +51,7 @@ export const SITE_POLICY = [
   "default-src 'none'",
   "script-src 'self' 'wasm-unsafe-eval'",
   "style-src 'self'",
-  "worker-src 'self'",
+  "worker-src 'self' blob:",
   "img-src 'self' blob: data:",
   "connect-src 'self'",
   "manifest-src 'self'",

@@ -1,14 +1,4 @@
 /** Modules that the build makes. */
-declare module '#worker' {
-  const EngineWorker: new (options?: { name?: string }) => Worker;
-  export default EngineWorker;
-}
-
-declare module '*?worker' {
-  const EngineWorker: new (options?: { name?: string }) => Worker;
-  export default EngineWorker;
-}
-
 declare module '*?worker&inline' {
   const EngineWorker: new (options?: { name?: string }) => Worker;
   export default EngineWorker;

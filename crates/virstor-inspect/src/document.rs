@@ -13,6 +13,7 @@ pub mod info;
 pub mod map;
 pub mod overlay;
 pub mod record;
+pub mod repair;
 pub mod serve;
 pub mod status;
 pub mod undo;

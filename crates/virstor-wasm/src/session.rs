@@ -28,7 +28,7 @@ use crate::index::{MOST_LANE_CHUNKS, MapIndex};
 use crate::object;
 use crate::picture::{Cell, NO_COMPONENT};
 use crate::search::{Hunt, Stretch};
-use crate::source::Source;
+use crate::source::{AnyDisk as Disk, Source};
 
 /// Memory for blocks of files: the map of 8 million chunks fits.
 const CACHE_MEMORY: u64 = 48 << 20;
@@ -46,7 +46,6 @@ const MOST_ROWS: usize = 1 << 16;
 /// How long blocks are kept when nobody reads.
 const IDLE: u32 = 60_000;
 
-type Disk = Cached<Source>;
 type Reader = VolumeReader<ComponentDisk<Disk>>;
 type SharedCache = Rc<RefCell<Cache<Source>>>;
 
@@ -57,7 +56,7 @@ pub struct Session {
     files: Vec<InputFile<Disk>>,
     heap: Option<Rc<Heap<Disk>>>,
     volumes: Vec<Opened>,
-    /// Whether the maps were read to their ends.
+    /// Whether maps were read, and files searched, to their ends.
     whole: bool,
     idle: RefCell<Option<gloo::timers::callback::Timeout>>,
 }
@@ -96,7 +95,7 @@ impl Session {
         sector_size: Option<u32>,
         preferred: bool,
     ) {
-        let disk = Source::new(file, size).map(|source| Cached::new(&self.cache, source));
+        let disk = Source::new(file, size).map(|source| Disk::new(Cached::new(&self.cache, source)));
         self.files.push(InputFile {
             label: virstor::format::Printable(label.as_bytes()).to_string(),
             provider: provider.as_bytes().to_vec(),
@@ -106,13 +105,13 @@ impl Session {
         });
     }
 
-    /// Looks through the files. Of each map at most `map_budget` bytes are read; see
-    /// [`isWhole`](Self::is_whole). `progress` hears `(stage, label, done, all)`, both in bytes.
-    pub fn look(&mut self, map_budget: u64, progress: &Function) {
+    /// Looks through the files. Of each map, and of each file that has to be searched, at most `budget` bytes are read;
+    /// see [`isWhole`](Self::is_whole). `progress` hears `(stage, label, done, all)`, both in bytes.
+    pub fn look(&mut self, budget: u64, progress: &Function) {
         let mut whole = true;
         let heap = Heap::look(self.files.clone(), Options::default(), &mut |stage, done, all| {
             tell(progress, stage, done, all);
-            if matches!(stage, Stage::ReadingMap(_)) && done >= map_budget {
+            if done >= budget {
                 whole = false;
                 return ControlFlow::Break(());
             }
@@ -127,7 +126,7 @@ impl Session {
         self.whole = whole;
     }
 
-    /// Whether [`look`](Self::look) read the maps to their ends; else the counts in `info` are of a part.
+    /// Whether [`look`](Self::look) read maps, and searched files, to their ends; else the counts in `info` are of a part.
     #[wasm_bindgen(js_name = isWhole)]
     #[must_use]
     pub fn is_whole(&self) -> bool {
@@ -161,17 +160,6 @@ impl Session {
     /// The document of `check`. `progress` as for [`look`](Self::look).
     pub fn check(&self, progress: &Function) -> Result<JsValue, Refusal> {
         Ok(object::from(&self.check_document(progress)?))
-    }
-
-    /// What the program prints for `verb --json`, byte for byte, for `info`, `dump`, `status` and `check`.
-    pub fn json(&self, verb: &str, progress: &Function) -> Result<String, Refusal> {
-        match verb {
-            "info" => Ok(line(&self.info_document()?)),
-            "dump" => Ok(line(&Dump::all(self.heap()?))),
-            "status" => Ok(line(&Status::new(self.heap()?))),
-            "check" => Ok(line(&self.check_document(progress)?)),
-            _ => Err(Refusal::Format { reason: format!("{verb} has no document here") }),
-        }
     }
 
     /// Goes on reading a map into its index, by at most `chunks` chunks.
@@ -464,7 +452,7 @@ impl Default for Session {
 }
 
 impl Session {
-    fn heap(&self) -> Result<&Rc<Heap<Disk>>, Refusal> {
+    pub(crate) fn heap(&self) -> Result<&Rc<Heap<Disk>>, Refusal> {
         self.heap.as_ref().ok_or(Refusal::NothingOpen)
     }
 
@@ -839,7 +827,7 @@ impl ImageParts {
     }
 }
 
-fn tell(progress: &Function, stage: Stage<'_>, done: u64, all: u64) {
+pub(crate) fn tell(progress: &Function, stage: Stage<'_>, done: u64, all: u64) {
     let (stage, label) = match stage {
         Stage::Searching(label) => ("searching", label),
         Stage::ReadingMap(label) => ("reading-map", label),
@@ -863,10 +851,6 @@ fn check_picture(first: u64, bits: u32, cells: usize) -> Result<(), Refusal> {
 
 fn within(start: u64, end: u64, size: u64) -> Result<Range<u64>, Refusal> {
     if start <= end && end <= size { Ok(start..end) } else { Err(Refusal::OutOfRange { start, end, size }) }
-}
-
-fn line(document: &impl Serialize) -> String {
-    serde_json::to_string(document).expect("a document is plain data") + "\n"
 }
 
 fn take(

@@ -38,6 +38,8 @@ pub struct Edits {
     pub records: Vec<RecordEdit>,
     /// What comes first.
     pub order: Order,
+    /// The disk that the map lies on: component 0, unless patches name disks otherwise.
+    pub map_disk: ComponentIndex,
 }
 
 /// Which of map and records is written first.
@@ -147,7 +149,8 @@ impl Edits {
     }
 
     /// The patches, with a barrier at the end; none when there is nothing to do. The map is read from `first`,
-    /// component 0, for the rest of each sector that changes; sectors have `sector_size` bytes.
+    /// which is [`map_disk`](Self::map_disk), for the rest of each sector that changes; sectors have `sector_size`
+    /// bytes.
     ///
     /// # Errors
     ///
@@ -205,7 +208,7 @@ impl Edits {
                 }
                 entry.copy_from_slice(&edit.after);
             }
-            patches.push(Patch::Write { component: ComponentIndex(0), offset: start, bytes });
+            patches.push(Patch::Write { component: self.map_disk, offset: start, bytes });
         }
         Ok(patches)
     }
@@ -232,6 +235,7 @@ mod tests {
             entries: vec![change(65, 9, 3), change(0, 5, 4)],
             records: vec![RecordEdit::clear(C1, 8192 - 512, vec![1; 512])],
             order: Order::MapThenRecords,
+            map_disk: C0,
         }
     }
 

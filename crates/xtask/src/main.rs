@@ -7,25 +7,30 @@ mod process;
 mod progress;
 mod runtime;
 mod sample;
+mod site;
 mod soak;
 mod start;
 mod test;
 mod toolchain;
 mod tools;
 mod web;
+mod web_test;
 mod workspace;
 
 use anyhow::{Result, bail};
+use start::Then;
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask VERB
 
-  start [--once]    build everything and run the program on the sample volume
+  start [--once]    build everything, run the program on the sample volume, and serve the web inspector
+                    on localhost; with --once only see to it that it is served
   test              run every check and test, after fetching what they need
   bench [--rounds N] [--dir DIR] [--out FILE]
                     measure the programs beside their peers
+  bench --web       measure the web inspector in the browsers
   bench --instructions
                     count what the engine's hot paths take
   soak [--minutes N] [--from SEED]
@@ -33,6 +38,7 @@ const USAGE: &str = "usage: cargo xtask VERB
   build             leave dist/virstor.wasm, dist/virstor-wasip1.wasm, target/release/virstor,
                     dist/web/ and dist/virstor-inspector.html
   web               only the last two of these
+  web-test          only the tests of the web inspector, in the browsers
   package           build, and leave in dist/ what a release consists of
   reproduce         build the wasm programs twice and compare
   virstor ARGS...   run the wasm program on the current folder";
@@ -51,17 +57,19 @@ fn main() -> ExitCode {
 fn perform(verb: &str, args: &[OsString]) -> Result<ExitCode> {
     match (verb, args) {
         ("virstor", args) => return runtime::run_in_callers_folder(args),
+        ("bench", [web]) if web == "--web" => web_test::bench_web()?,
         ("bench", options) => bench::bench(options)?,
         (bench::RELAY, words) => bench::relay(words)?,
+        (bench::WRITES, words) => bench::writes(words)?,
         ("soak", options) => soak::soak(options)?,
         ("build", []) => build::build_all()?,
         ("package", []) => package::package()?,
         ("reproduce", []) => build::reproduce()?,
         ("web", []) => build::build_web()?,
+        ("web-test", []) => web_test::test_web()?,
         ("test", []) => test::test_all()?,
-        ("start", []) => start::start()?,
-        // Asks for what `start` does anyway while it leaves nothing running.
-        ("start", [once]) if once == "--once" => start::start()?,
+        ("start", []) => start::start(Then::Stay)?,
+        ("start", [once]) if once == "--once" => start::start(Then::End)?,
         _ => bail!("not understood\n{USAGE}"),
     }
     Ok(ExitCode::SUCCESS)

@@ -1,12 +1,12 @@
-//! The first thing a newcomer runs: builds everything and looks into the sample volume with it.
+//! The first thing a newcomer runs: builds everything, looks into the sample volume with it, and offers the web
+//! inspector.
 
 use crate::build::Program;
 use crate::process::{output_of, run};
 use crate::progress::{Steps, say};
 use crate::runtime::Runtime;
-use crate::sample;
-use crate::toolchain;
 use crate::workspace::Workspace;
+use crate::{sample, site, toolchain, web};
 use anyhow::Result;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -18,15 +18,26 @@ const MAP_LINES: usize = 12;
 /// Where the sample's content goes.
 const EXPORTED: &str = "exported.raw";
 
-/// Builds all programs, then shows `info`, `map` and `export` on the sample and verifies what came out.
-pub(crate) fn start() -> Result<()> {
+/// What follows when everything was shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// The web inspector stays there until the user has had enough.
+    Stay,
+    /// Nothing is left running.
+    End,
+}
+
+/// Builds everything, then shows `info`, `map` and `export` on the sample, verifies what came out, and serves the web
+/// inspector.
+pub(crate) fn start(then: Then) -> Result<()> {
     let workspace = Workspace::ask_cargo()?;
     let runtime = Runtime::choose()?;
-    let mut steps = Steps::new(Program::ALL.len() + 6);
+    let mut steps = Steps::new(Program::ALL.len() + web::STEPS + 7);
     steps.run("wasm targets", toolchain::ensure_targets)?;
     for program in Program::ALL {
         steps.run(program.step(), || program.build(&workspace))?;
     }
+    web::build(&mut steps, &workspace)?;
     let folder = workspace.target().join("sample");
     let components = steps.run("unpack the sample volume", || sample::unpack_into(&folder))?;
     let tour = Tour { workspace, runtime, folder, components };
@@ -39,12 +50,27 @@ pub(crate) fn start() -> Result<()> {
     let export = ["export", "-o", EXPORTED];
     steps.show(&tour.step(&export.join(" ")), || run(&mut tour.command(&export)))?;
     let digest = steps.run("verify the export", || sample::verify(&tour.folder.join(EXPORTED)))?;
+    let address = steps.run("serve the web inspector", || {
+        let address = site::serve(&web::site())?;
+        site::verify(address)?;
+        Ok(address)
+    })?;
     steps.finish(&format!("every byte is what FreeBSD wrote: sha256 {digest}"));
     say(&format!(
         "To look further: cd {} && npm run virstor -- check {}",
         shortest(&tour.folder),
         tour.components.join(" ")
     ));
+    say(&format!(
+        "The web inspector is at http://{address}/ and, in one file, {}",
+        web::single_file().display()
+    ));
+    if then == Then::Stay {
+        say("It is there until you press Ctrl-C.");
+        loop {
+            std::thread::park();
+        }
+    }
     Ok(())
 }
 

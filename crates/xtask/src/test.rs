@@ -4,7 +4,7 @@ use crate::build::Program;
 use crate::process::{cargo, cargo_with_bar, run, search_path, shown, succeed};
 use crate::progress::{Steps, say};
 use crate::workspace::Workspace;
-use crate::{runtime, toolchain, tools};
+use crate::{runtime, toolchain, tools, web, web_test};
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 pub(crate) fn test_all() -> Result<()> {
     let workspace = Workspace::ask_cargo()?;
     let lints = lints(&workspace);
-    let mut steps = Steps::new(1 + lints.len() + Program::ALL.len() + 2);
+    let mut steps = Steps::new(1 + lints.len() + Program::ALL.len() + web::STEPS + 3);
     let needs = steps.show("what the tests need", Needs::ensure)?;
     for (name, mut command) in lints {
         steps.run(&name, || run(&mut command))?;
@@ -26,6 +26,8 @@ pub(crate) fn test_all() -> Result<()> {
         steps.run(program.step(), || program.build(&workspace))?;
     }
     let counts = steps.show("tests", || run_tests(&workspace, &needs))?;
+    web::build(&mut steps, &workspace)?;
+    steps.show("tests of the web inspector", || web_test::run_tests(&workspace))?;
     steps.run("documentation", || run(&mut documentation()))?;
     steps.finish(&format!("{} tests passed, {} were not run", counts.passed, counts.ignored));
     say_missing(&needs.missing);
@@ -130,8 +132,12 @@ fn lints(workspace: &Workspace) -> Vec<(String, Command)> {
         ("format".to_owned(), cargo(["fmt", "--all", "--check"])),
         ("lints".to_owned(), clippy(&["--workspace", "--all-targets"])),
     ];
-    for target in ["wasm32-wasip1", "wasm32-wasip2"] {
-        lints.push((format!("lints ({target})"), clippy(&["--package", "virstor-cli", "--target", target])));
+    for (package, target) in [
+        ("virstor-cli", "wasm32-wasip1"),
+        ("virstor-cli", "wasm32-wasip2"),
+        ("virstor-wasm", "wasm32-unknown-unknown"),
+    ] {
+        lints.push((format!("lints ({target})"), clippy(&["--package", package, "--target", target])));
     }
     let mut core = cargo_with_bar(["build", "--target", "wasm32-unknown-unknown"]);
     for package in workspace.no_std_packages() {

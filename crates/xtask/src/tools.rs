@@ -17,7 +17,9 @@ pub(crate) struct Tool {
 }
 
 /// Everything the tests would like to have.
-pub(crate) const TOOLS: [Tool; 13] = [
+pub(crate) const TOOLS: [Tool; 15] = [
+    program("chromium", "chromium", "a browser, for the web inspector"),
+    program("firefox-esr", "firefox-esr", "another browser, for the web inspector"),
     program("nbdinfo", "libnbd-bin", "an NBD client that reports what a server offers"),
     program("nbdcopy", "libnbd-bin", "an NBD client that copies with many requests in flight"),
     Tool {

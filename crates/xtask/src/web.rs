@@ -70,6 +70,8 @@ fn build_engine(workspace: &Workspace) -> Result<()> {
     fs::create_dir_all(glue())?;
     let mut bindgen = Bindgen::new();
     bindgen.input_path(&module).web(true)?.typescript(true).remove_name_section(true);
+    // The page hands the compiled module to its workers.
+    bindgen.omit_default_module_path(true);
     bindgen.generate(glue()).context("wasm-bindgen")?;
     let bound = glue().join("virstor_wasm_bg.wasm");
     let mut optimizer = node(&root().join("node_modules/binaryen/bin/wasm-opt"))?;

@@ -51,6 +51,19 @@ export interface Linked {
   state: number | null;
 }
 
+/** The selected byte of the volume: at once where it was chosen there, else when its owner is found. */
+export const virtual = computed<bigint | null>(() =>
+  space.value.kind === 'volume' && route.value.at !== null ? at.value : linked.value.virtual,
+);
+
+/** The selected byte of a component, likewise. */
+export const physical = computed<{ component: number; offset: bigint } | null>(() => {
+  const where = space.value;
+  if (where.kind === 'component' && route.value.at !== null) return { component: where.component, offset: at.value };
+  const { component, physical: offset } = linked.value;
+  return component === null || offset === null ? null : { component, offset };
+});
+
 const NOWHERE: Linked = { virtual: null, component: null, physical: null, state: null };
 export const linked = signal<Linked>(NOWHERE);
 

@@ -25,6 +25,10 @@ export function Shell() {
       forget();
     };
   }, []);
+  useEffect(() => {
+    // On a narrow screen the row of views is wider than the screen.
+    document.querySelector('nav [aria-current=page]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  }, [current.name]);
   return (
     <>
       <a class="skip" href="#main" onClick={skip}>
@@ -36,8 +40,8 @@ export function Shell() {
         </h1>
         {open && <AddressBox />}
         <span class="tools">
-          <button class="quiet" aria-label="Commands" title="Commands (Ctrl K)" onClick={() => dialogs.palette()}>
-            <kbd>Ctrl K</kbd>
+          <button class="quiet" title="Commands (Ctrl K)" onClick={() => dialogs.palette()}>
+            Commands <kbd aria-hidden="true">Ctrl K</kbd>
           </button>
           <button class="quiet" aria-label={`Theme: ${chosen.value}`} title={`Theme: ${chosen.value}`} onClick={nextTheme}>
             {{ system: '◐', light: '○', dark: '●' }[chosen.value]}

@@ -1,7 +1,8 @@
 /** What the page knows: signals that views read. Views change them through the functions here only. */
 import { computed, signal } from '@preact/signals';
-import type { Check, VolumeInfo } from '../engine/documents';
+import type { Check, Info, VolumeInfo } from '../engine/documents';
 import { Engine, EngineError } from '../engine/engine';
+import { composeImage, download, writeImage } from '../engine/export';
 import { merged, type Picked } from '../engine/files';
 import type { Calls, IndexState, Method, Opened, Stage, WireFile } from '../engine/protocol';
 import type { Options } from '../engine/channel';
@@ -32,7 +33,7 @@ export const notices = signal<string[]>([]);
 export const generation = signal(0);
 
 export const engine = new Engine((reason, reopened) => {
-  generation.value += 1;
+  [generation.value, index.value] = [generation.value + 1, null];
   if (reason !== 'cancelled') notices.value = [...notices.value, 'The engine had stopped and was started again.'];
   reopened.then(
     () => readMap(),
@@ -40,12 +41,18 @@ export const engine = new Engine((reason, reopened) => {
   );
 });
 
+// The engine is loaded with the page: from here on the network is not needed.
+engine.call('figures', []).catch(fail);
+
 let opening = new AbortController();
 let indexing = new AbortController();
 
 /** Opens what was picked; with `add`, beside what is open. */
 export async function openPicked(picked: Picked, add = false): Promise<void> {
   notices.value = picked.problems;
+  if (picked.files.length === 0) {
+    return fail(new EngineError({ code: 'nothing-picked', message: 'there are no files in what was picked' }));
+  }
   await open(add ? merged(files.value, picked.files) : picked.files);
 }
 
@@ -67,11 +74,16 @@ export async function open(list: WireFile[]): Promise<void> {
     if (signal.aborted) return;
     [opened.value, phase.value, work.value] = [result, 'open', null];
     void readMap();
-    await check(signal);
+    await check(signal).catch((error: unknown) => {
+      const again = error instanceof EngineError && error.code === 'engine-stopped' && !signal.aborted;
+      return again ? check(signal) : Promise.reject(error);
+    });
   } catch (error) {
     if (signal.aborted) return;
     phase.value = opened.value ? 'open' : 'failed';
-    fail(error);
+    // Also when the engine has stopped: it does so again when it is asked again.
+    if (error instanceof EngineError && error.code === 'engine-stopped') problem.value = error;
+    else fail(error);
   } finally {
     if (!signal.aborted) work.value = null;
   }
@@ -90,7 +102,7 @@ export function close(): void {
   opening = new AbortController();
   [files.value, opened.value, checked.value, index.value, selection.value] = [[], null, null, null, null];
   [problem.value, work.value, phase.value, notices.value] = [null, null, 'empty', []];
-  void engine.open([]);
+  engine.open([]).catch(fail);
 }
 
 /** Shows another volume. */
@@ -117,14 +129,20 @@ export async function ask<M extends Method>(
 /** Shows a failure to the user, unless it is a wish of theirs. */
 export function fail(error: unknown): void {
   const known = error instanceof EngineError ? error : new EngineError({ code: 'browser', message: String(error) });
-  if (known.code !== 'cancelled') problem.value = known;
+  // An engine that was started again is a notice.
+  if (known.code !== 'cancelled' && known.code !== 'engine-stopped') problem.value = known;
 }
 
-/** The whole maps first: their counts correct those that were shown at once. */
+/** All of the maps and files first: what is found there corrects what was shown at once. */
 async function check(signal: AbortSignal): Promise<void> {
   const progress = (stage: Stage) => (work.value = stage);
   const everything = await engine.everything({ signal, progress });
   if (signal.aborted) return;
+  const components = (info: Info) => info.volumes.map((volume) => volume.components.length).join();
+  if (opened.value && components(opened.value.info) !== components(everything.info)) {
+    await engine.lookAgain();
+    void readMap();
+  }
   opened.value = everything;
   const result = await engine.call('check', [], { signal, progress });
   if (!signal.aborted) checked.value = result;
@@ -154,4 +172,6 @@ declare global {
     virstor?: unknown;
   }
 }
-window.virstor = { engine, phase, opened, checked, index, files, open };
+window.virstor = {
+  engine, phase, opened, checked, index, files, problem, open, close, cancelOpening, composeImage, writeImage, download,
+};

@@ -1,7 +1,9 @@
 /** One worker, seen from the page: calls with answers, progress and cancellation; started again when it dies. */
-import EngineWorker from '#worker';
 import { EngineError } from './failures';
+import { engineModule } from './module';
 import type { Calls, Failure, Method, Reply, Request } from './protocol';
+// Inside the page: a worker can be started again without asking the network.
+import EngineWorker from './worker?worker&inline';
 
 interface Pending {
   resolve(result: unknown): void;
@@ -25,6 +27,13 @@ export class Channel {
   #last = 0;
   #deaths = 0;
   #ready = false;
+  /** Settles when the worker was sent the module. */
+  #begun: Promise<void> = Promise.resolve();
+
+  /** Whether a call is under way. */
+  get busy(): boolean {
+    return this.#pending.size > 0;
+  }
 
   /** `restart` is called when a worker has taken the place of one that died: it has no files yet. */
   constructor(private readonly restart: (reason: string) => void) {}
@@ -45,20 +54,20 @@ export class Channel {
       if (signal?.aborted) return reject(cancelled());
       this.#last += 1;
       const id = this.#last;
-      const worker = (this.#worker ??= this.#start());
+      this.#worker ??= this.#start();
       this.#pending.set(id, {
         resolve: (result) => resolve(result as Calls[M]['result']),
         reject,
         progress: progress as Pending['progress'],
       });
       signal?.addEventListener('abort', () => this.#cancel(id), { once: true });
-      worker.postMessage({ id, method, args } as Request);
+      void this.#post({ id, method, args } as Request, this.#worker);
     });
   }
 
   #cancel(id: number): void {
     if (!this.#pending.has(id)) return;
-    this.#worker?.postMessage({ cancel: id } satisfies Request);
+    if (this.#worker) void this.#post({ cancel: id }, this.#worker);
     setTimeout(() => {
       const call = this.#pending.get(id);
       if (!call) return;
@@ -68,8 +77,16 @@ export class Channel {
     }, GRACE);
   }
 
+  /** Messages wait for the module; their order stays. */
+  async #post(message: Request, worker: Worker): Promise<void> {
+    await this.#begun.catch(() => {});
+    worker.postMessage(message);
+  }
+
   #start(): Worker {
     const worker = new EngineWorker({ name: 'virstor' });
+    this.#begun = engineModule().then((module) => worker.postMessage({ module } satisfies Request));
+    this.#begun.catch((error: unknown) => this.#died(String(error)));
     worker.onmessage = ({ data }: MessageEvent<Reply>) => this.#hear(data);
     worker.onmessageerror = () => this.#died('a message could not be read');
     worker.onerror = (event) => {

@@ -6,15 +6,15 @@ import { Channel, type Options } from './channel';
 import { EngineError } from './failures';
 import type { Calls, Method, Opened, WireFile } from './protocol';
 
-/** Maps longer than this are not read before something is shown: 4 million chunks. */
-const MAP_BUDGET = 32n << 20n;
+/** So much of a map (4 million chunks), and of a file without a record, is read before something is shown. */
+const GLANCE = 32n << 20n;
 
-/** All of a map. */
-const WHOLE_MAP = 1n << 63n;
+/** All of it. */
+const WHOLE = 1n << 63n;
 
 /** What takes long. */
 const LONG: ReadonlySet<Method> = new Set<Method>([
-  'status', 'check', 'json', 'search', 'fingerprint', 'exportDocument', 'imageBegin', 'imageNext', 'imageEnd',
+  'status', 'check', 'json', 'repair', 'search', 'fingerprint', 'exportDocument', 'imageBegin', 'imageNext', 'imageEnd',
   'hashBegin', 'hashBlob', 'hashZeros', 'hashEnd', 'totals',
 ]);
 
@@ -24,16 +24,18 @@ export class Engine {
   #back: Channel;
   /** Settles when the worker for long work has the files. */
   #behind: Promise<Opened> | null = null;
+  #fingerprint: Promise<string> | null = null;
   #opened: Promise<unknown> | null = null;
-  #opening = false;
+  /** Counts what was opened; `#settled` is the last that came to an end. */
+  #turn = 0;
+  #settled = 0;
 
   /** `restarted` is called when a worker had to be replaced; the files are open again when it resolves. */
   constructor(private readonly restarted: (reason: string, reopened: Promise<unknown>) => void = () => {}) {
     this.#front = new Channel((reason) => {
       // Files that could not be opened, or were not to be, are not tried again.
-      if (this.#opening) this.#files = [];
-      this.#opened = this.#front.call('open', [this.#files, MAP_BUDGET]);
-      this.restarted(reason, this.#opened);
+      if (this.#settled < this.#turn) this.#files = [];
+      this.#reopen(reason, GLANCE);
     });
     this.#back = new Channel(() => {
       this.#behind = null;
@@ -46,32 +48,56 @@ export class Engine {
 
   /**
    * Opens files in place of those that were open. Resolves as soon as there is something to show; `whole` tells
-   * whether the maps were read to their ends (see `everything`).
+   * whether that is all (see `everything`).
    */
   async open(files: WireFile[], options: Options<'open'> = {}): Promise<Opened> {
     this.#files = files;
-    this.#back.stop();
-    this.#behind = null;
-    const opened = this.#front.call('open', [files, MAP_BUDGET], options);
+    this.#turn += 1;
+    const turn = this.#turn;
+    // What is under way is about files that nobody asks for any more.
+    for (const channel of [this.#front, this.#back]) {
+      if (channel.busy) channel.stop({ code: 'cancelled', message: 'other files were opened' });
+    }
+    [this.#behind, this.#fingerprint] = [null, null];
+    const opened = this.#front.call('open', [files, GLANCE], options);
     this.#opened = opened;
-    this.#opening = true;
     try {
       return await opened;
     } finally {
-      this.#opening = false;
+      this.#settled = Math.max(this.#settled, turn);
     }
   }
 
-  /** What `open` gives when it has read the maps of all volumes to their ends. */
+  /** What `open` gives when it has read all maps, and searched all files, to their ends. */
   everything(options: Options<'open'> = {}): Promise<Opened> {
     if (!this.#behind) {
-      this.#behind = this.#back.call('open', [this.#files, WHOLE_MAP], options);
-      // Who asks for it again gets another try.
-      this.#behind.catch(() => {
-        this.#behind = null;
+      const behind = this.#back.call('open', [this.#files, WHOLE], options);
+      this.#behind = behind;
+      this.#fingerprint ??= behind.then(() => this.#back.call('fingerprint', []));
+      // Who asks for it hears of it.
+      this.#fingerprint.catch(() => {});
+      behind.catch(() => {
+        // Who asks for it again gets another try.
+        if (this.#behind === behind) this.#behind = null;
       });
     }
     return this.#behind;
+  }
+
+  /** What `fingerprint` was when the files were opened: with another one the set has changed since. */
+  async fingerprint(): Promise<string> {
+    await this.everything();
+    return this.#fingerprint!;
+  }
+
+  /** Lets what is looked at catch up with `everything`, which has found components that a glance did not. */
+  async lookAgain(): Promise<void> {
+    await this.#front.call('open', [this.#files, WHOLE]);
+  }
+
+  #reopen(reason: string, budget: bigint): void {
+    this.#opened = this.#front.call('open', [this.#files, budget]);
+    this.restarted(reason, this.#opened);
   }
 
   /** Asks the engine. Long work waits for its own worker to have the files. */
@@ -90,11 +116,10 @@ export class Engine {
     if (which === 'back') {
       this.#back.stop();
       this.#behind = null;
-      return;
+    } else {
+      this.#front.stop();
+      this.#reopen('killed', GLANCE);
     }
-    this.#front.stop();
-    this.#opened = this.#front.call('open', [this.#files, MAP_BUDGET]);
-    this.restarted('killed', this.#opened);
   }
 }
 

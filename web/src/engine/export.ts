@@ -133,7 +133,8 @@ class Job {
     const { engine, request, options } = this;
     const { signal } = options;
     await this.#unchanged();
-    const before = await engine.call('fingerprint', [], { signal });
+    const before = await engine.fingerprint();
+    await this.#sameRecords(before);
     const document = await engine.call('exportDocument', [request, options.name], { signal });
     this.#all = request.format === 'raw' ? document.size : document.data;
     const plan = await engine.call('imageBegin', [request], { signal });
@@ -150,9 +151,7 @@ class Job {
       }
       const sha256 = hash === null ? null : await engine.call('hashEnd', [hash]);
       await this.#unchanged();
-      if ((await engine.call('fingerprint', [], { signal })) !== before) {
-        throw new EngineError({ code: 'changed', message: 'the records or maps changed during the export; it is void' });
-      }
+      await this.#sameRecords(before);
       return {
         export: document,
         length: this.#done,
@@ -206,6 +205,14 @@ class Job {
     this.options.progress?.({ what: this.options.sha256 ? 'hashing' : 'writing', done: this.#done, all, speed });
   }
 
+  /** The records and maps are read again: not every browser tells when a file changes. */
+  async #sameRecords(before: string): Promise<void> {
+    const now = await this.engine.call('fingerprint', [], { signal: this.options.signal });
+    if (now === before) return;
+    const message = 'the records or maps have changed since the files were opened; open them again';
+    throw new EngineError({ code: 'changed', message });
+  }
+
   async #unchanged(): Promise<void> {
     const [first] = await changed(this.engine.files);
     if (!first) return;
@@ -214,17 +221,22 @@ class Job {
   }
 }
 
-/** Blobs of zeros that share their memory. */
+/**
+ * Blobs of zeros, of sizes that are powers of two and kept: referring to a whole blob takes no memory, referring to a
+ * part of one that is in memory was measured to copy it.
+ */
 function* zeroBlobs(count: bigint): Generator<Blob> {
-  zeros ??= new Blob([new Uint8Array(ZEROS)]);
-  for (let rest = count; rest > 0n; ) {
-    const size = Number(rest < BigInt(ZEROS) ? rest : BigInt(ZEROS));
-    yield size === ZEROS ? zeros : zeros.slice(0, size);
-    rest -= BigInt(size);
+  let rest = count;
+  for (let size = ZEROS; rest > 0n; size /= 2) {
+    for (; rest >= BigInt(size); rest -= BigInt(size)) {
+      let zeros = kept.get(size);
+      if (!zeros) kept.set(size, (zeros = new Blob([new Uint8Array(size)])));
+      yield zeros;
+    }
   }
 }
 
-let zeros: Blob | undefined;
+const kept = new Map<number, Blob>();
 
 function tooFragmented(): EngineError {
   const message = `the image has more than ${MOST_PARTS} parts; a browser that can write files, qcow2, or the program (virstor export) can do it`;

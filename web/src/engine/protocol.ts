@@ -2,7 +2,7 @@
  * What the page and its workers say to each other. A call is answered once, with a result or an error; before
  * that there may be any number of progress messages.
  */
-import type { Check, Dump, ExportDocument, Extent, Info, RecordInfo, Status, Totals } from './documents';
+import type { Check, Dump, ExportDocument, Extent, Info, RecordInfo, RepairPreview, Status, Totals } from './documents';
 
 /** A file as it was picked: size and time are those of that moment. */
 export interface WireFile {
@@ -29,7 +29,10 @@ export interface Opened {
   info: Info;
   dump: Dump[];
   records: RecordInfo[];
-  /** Whether maps were read to their ends; else counts in `info` are of a part of the map, and are replaced later. */
+  /**
+   * Whether maps were read, and files searched, to their ends; else counts in `info` are of a part of the map, and there
+   * may be records that were not found. What replaces it comes later.
+   */
   whole: boolean;
 }
 
@@ -113,10 +116,12 @@ export interface Stage {
 
 /** Every call that a worker answers: its arguments, its result, its progress. */
 export interface Calls {
-  open: { args: [files: WireFile[], mapBudget: bigint]; result: Opened; progress: Stage };
+  open: { args: [files: WireFile[], budget: bigint]; result: Opened; progress: Stage };
   status: { args: []; result: Status; progress: never };
   check: { args: []; result: Check; progress: Stage };
   json: { args: [verb: 'info' | 'dump' | 'status' | 'check']; result: string; progress: Stage };
+  /** Plans a repair; with `lossy` what can be mended by giving something up is mended, too. */
+  repair: { args: [volume: number, lossy: boolean]; result: RepairPreview; progress: Stage };
   index: { args: [volume: number]; result: IndexState; progress: IndexState };
   indexState: { args: [volume: number]; result: IndexState; progress: never };
   picture: { args: [volume: number, first: bigint, bits: number, cells: number]; result: Picture; progress: never };
@@ -155,10 +160,10 @@ export interface Calls {
 
 export type Method = keyof Calls;
 
-/** From the page. */
-export type Request =
-  | { [M in Method]: { id: number; method: M; args: Calls[M]['args'] } }[Method]
-  | { cancel: number };
+export type Call = { [M in Method]: { id: number; method: M; args: Calls[M]['args'] } }[Method];
+
+/** From the page. The module comes first. */
+export type Request = { module: WebAssembly.Module } | Call | { cancel: number };
 
 /** From a worker. */
 export type Reply =
@@ -176,6 +181,7 @@ export type Reply =
  * - `engine-missing`: the engine cannot be started at all in this browser;
  * - `changed`: a file has changed since it was picked (`file`);
  * - `too-fragmented`: the image has too many parts to be composed by reference (`most`);
+ * - `nothing-picked`: there was no file in what was picked or dropped;
  * - `browser`: the browser refused something (`reason`).
  */
 export interface Failure {

@@ -1,8 +1,8 @@
 /** The worker: owns the engine's session, answers one call after the other. */
-import init, { Digest, type ImagePlan, type Runs as RunRows, Session } from './glue/virstor_wasm.js';
-import wasmUrl from './glue/virstor_wasm_bg.wasm?url';
+import { Digest, type ImagePlan, type Runs as RunRows, Session, initSync } from './glue/virstor_wasm.js';
 import { sentence } from './failures';
-import type { Calls, Failure, ImageParts, IndexState, Method, Reply, Request, Runs, SearchState, Space } from './protocol';
+import { toJson } from './json';
+import type { Call, Calls, Failure, ImageParts, IndexState, Method, Reply, Request, Runs, SearchState, Space } from './protocol';
 
 declare const self: DedicatedWorkerGlobalScope;
 
@@ -30,19 +30,31 @@ type Handler<M extends Method> = (
 ) => Calls[M]['result'] | Promise<Calls[M]['result']>;
 
 const handlers: { [M in Method]: Handler<M> } = {
-  open([files, mapBudget], progress) {
+  open([files, budget], progress) {
     session.free();
     session = new Session();
     plans.clear();
     for (const { file, size, label, provider, sectorSize, preferred } of files) {
       session.addFile(file, BigInt(size), label, provider, sectorSize, preferred ?? false);
     }
-    session.look(mapBudget, stages('open', progress));
+    session.look(budget, stages('open', progress));
     return { info: session.info(), dump: session.dump(), records: session.records(), whole: session.isWhole() };
   },
   status: () => session.status(),
   check: (_, progress) => session.check(stages('check', progress)),
-  json: ([verb], progress) => session.json(verb, stages('json', progress)),
+  json: ([verb], progress) => `${toJson(verb === 'check' ? session.check(stages('json', progress)) : session[verb]())}\n`,
+  repair([volume, lossy], progress) {
+    const repair = session.repair(volume, lossy, stages('repair', progress));
+    const sectors = Array.from({ length: repair.sectors() }, (_, number) => ({
+      file: repair.sectorFile(number),
+      offset: repair.sectorOffset(number),
+      before: repair.sectorBefore(number),
+      after: repair.sectorAfter(number),
+    }));
+    const preview = repair.preview();
+    repair.free();
+    return { ...preview, json: `${toJson(preview.plan)}\n`, sectors };
+  },
   async index([volume], progress, id) {
     // Small steps at first, so that the first picture comes soon; each about as long as our patience.
     let step = 1n << 16n;
@@ -209,7 +221,7 @@ function readFailure(error: unknown): Failure {
   return failure('changed', `a file has changed since it was picked, or cannot be read (${name})`);
 }
 
-function stages<M extends 'open' | 'check' | 'json'>(_: M, progress: Progress<M>) {
+function stages<M extends 'open' | 'check' | 'json' | 'repair'>(_: M, progress: Progress<M>) {
   let shown = 0;
   return (stage: 'searching' | 'reading-map', label: string, done: bigint, all: bigint) => {
     const now = performance.now();
@@ -271,7 +283,7 @@ function isTrap(error: unknown): boolean {
   return error instanceof WebAssembly.RuntimeError || (error instanceof Error && /recursive use of an object/.test(error.message));
 }
 
-async function answer({ id, method, args }: Exclude<Request, { cancel: number }>): Promise<void> {
+async function answer({ id, method, args }: Call): Promise<void> {
   try {
     const handler = handlers[method] as Handler<Method>;
     const result = await handler(args as never, (progress: unknown) => reply({ id, progress }), id);
@@ -294,24 +306,13 @@ function asFailure(error: unknown): Failure {
 }
 
 self.onmessage = ({ data }: MessageEvent<Request>) => {
-  if ('cancel' in data) cancelled.add(data.cancel);
-  else void started.then(() => answer(data));
+  if ('module' in data) begin(data.module);
+  else if ('cancel' in data) cancelled.add(data.cancel);
+  else void answer(data);
 };
 
-/** The module's bytes where they are in the page itself: a policy without network forbids to fetch even those. */
-function inlined(url: string): Uint8Array | null {
-  if (!url.startsWith('data:')) return null;
-  const text = atob(url.slice(url.indexOf(',') + 1));
-  return Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+function begin(module: WebAssembly.Module): void {
+  initSync({ module });
+  session = new Session();
+  reply({ ready: true });
 }
-
-const started = init({ module_or_path: inlined(wasmUrl) ?? new URL(wasmUrl, self.location.href) }).then(
-  () => {
-    session = new Session();
-    reply({ ready: true });
-  },
-  (error: unknown) => {
-    reply({ trap: `engine-missing: ${String(error)}` });
-    return new Promise<void>(() => {});
-  },
-);

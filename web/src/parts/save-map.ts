@@ -37,8 +37,8 @@ const writers: Record<MapForm, (chunkSize: bigint, command: string) => Promise<s
   async json(chunkSize) {
     const pieces = ['['];
     await everyRun((runs) => {
-      if (pieces.length > 1) pieces.push(',');
-      pieces.push(runs.map((run) => jsonExtent(run, chunkSize)).join(','));
+      if (pieces.length > 1) pieces.push(',\n');
+      pieces.push(runs.map((run) => jsonExtent(run, chunkSize)).join(',\n'));
     });
     return [...pieces, ']\n'];
   },

@@ -1,6 +1,7 @@
 /** The views, in the order in which they are offered. */
 import type { ComponentType } from 'preact';
 import type { ViewName } from '../model/route';
+import { Compare } from './compare';
 import { Export } from './export';
 import { Findings } from './findings';
 import { Hex } from './hex';
@@ -23,5 +24,6 @@ export const views: View[] = [
   { name: 'hex', title: 'Bytes', view: Hex },
   { name: 'records', title: 'Records', view: Records },
   { name: 'export', title: 'Export', view: Export },
+  { name: 'compare', title: 'Compare', view: Compare },
   { name: 'report', title: 'Report', view: Report },
 ];

@@ -2,7 +2,7 @@
 import { computed } from '@preact/signals';
 import { useRef, useState } from 'preact/hooks';
 import { checked, engine, fail, files, generation, index, opened, volume, volumeNumber } from '../app/store';
-import { chunkSize, go, linked, route } from '../app/place';
+import { chunkSize, go, physical, route, virtual } from '../app/place';
 import type { Cells } from '../canvas/paint';
 import { commandLine, volumeOption } from '../model/command';
 import { formatCount, formatHex, formatShare, formatSize, plural } from '../model/size';
@@ -36,7 +36,7 @@ export function MapView() {
   if (!shown) return <p>There is no volume whose map could be shown.</p>;
   const chunks = Number(shown.virtual_chunks);
   const { layout } = route.value;
-  const selected = linked.value.virtual === null ? null : Number(linked.value.virtual / chunkSize.value);
+  const selected = virtual.value === null ? null : Number(virtual.value / chunkSize.value);
   const select = (chunk: number, view = route.value.view) =>
     go({ space: 'volume', at: BigInt(chunk) * shown.chunk_size, view });
   const number = volumeNumber.value;
@@ -121,7 +121,6 @@ function ignored(error: unknown): null {
 function Lanes() {
   const shown = volume.value!;
   const [page, setPage] = useState(0);
-  const { component, physical } = linked.value;
   const lanes = shown.components.slice(page * LANES, (page + 1) * LANES);
   const pages = Math.ceil(shown.components.length / LANES);
   const number = volumeNumber.value;
@@ -156,7 +155,7 @@ function Lanes() {
                 version={`${index.value?.done} ${generation.value}`}
                 reserved={lane.chunk_reserved}
                 marks={marks.value.physical.get(lane.index) ?? []}
-                selected={component === lane.index && physical !== null ? Number(physical / shown.chunk_size) : null}
+                selected={physical.value?.component === lane.index ? Number(physical.value.offset / shown.chunk_size) : null}
                 load={load}
                 describe={(first, count, cell) => describeLane(lane, first, count, cell)}
                 onSelect={select}

@@ -36,7 +36,7 @@ pub(super) fn judge(
     let nowhere = [Code::EntryNamesNoComponent, Code::EntryNamesNoChunk, Code::EntryAtChunkCount];
     if volume.is_complete() && !nowhere.into_iter().any(|code| findings.has(code)) {
         judge_order(pass, findings);
-        judge_next(volume, pass, findings);
+        judge_next(volume, pass, !stale.is_empty(), findings);
         judge_current_flag(volume, pass, stale, findings);
     }
 }
@@ -138,26 +138,27 @@ fn judge_order(pass: &MapPass, findings: &mut Findings) {
     let later = tallies.iter().enumerate().skip(current + 1).find(|(_, tally)| tally.entries > 0);
     if let Some((later, _)) = later {
         let free = u64::from(tallies[current].chunk_count).saturating_sub(counted(&tallies[current]));
-        findings.push(Fault::AllocationOutOfOrder { index: place(current), free, later: place(later) });
+        let (index, later, orphans) = (place(current), place(later), findings.has(Code::EntriesLost));
+        findings.push(Fault::AllocationOutOfOrder { index, free, later, orphans });
     }
 }
 
-fn judge_next(volume: &Volume, pass: &MapPass, findings: &mut Findings) {
+fn judge_next(volume: &Volume, pass: &MapPass, stale: bool, findings: &mut Findings) {
     let tallies = &pass.tallies;
     // The component is chosen by the cursors on disk, before they are corrected (`virstor_check_and_run`).
     let recorded = |number: usize, tally: &Tally| {
         volume.components[&place(number)].record.chunk_next.get() < tally.chunk_count
     };
-    let now = past_end(tallies, current(tallies, recorded), false);
+    let now = past_end(tallies, current(tallies, recorded), stale, false);
     // Closing the volume writes the corrected cursors, so the next start may choose another.
-    if let Some(fault) = now.or_else(|| past_end(tallies, current(tallies, has_room), true)) {
+    if let Some(fault) = now.or_else(|| past_end(tallies, current(tallies, has_room), stale, true)) {
         findings.push(fault);
     }
 }
 
 /// Where allocation leaves the chunks that exist when it starts on component `current`: the kernel goes from
 /// a full component to the next without looking whether that has room (`allocate_chunk`).
-fn past_end(tallies: &[Tally], current: usize, after_stop: bool) -> Option<Fault> {
+fn past_end(tallies: &[Tally], current: usize, stale: bool, after_stop: bool) -> Option<Fault> {
     let room = |tally: &Tally| u64::from(tally.chunk_count).saturating_sub(counted(tally));
     let mut before = room(&tallies[current]);
     for (number, tally) in tallies.iter().enumerate().skip(current + 1) {
@@ -169,6 +170,7 @@ fn past_end(tallies: &[Tally], current: usize, after_stop: bool) -> Option<Fault
                 current: place(current),
                 before,
                 after_stop,
+                stale,
             });
         }
         before += room(tally);

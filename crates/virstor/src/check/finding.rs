@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 
+use super::deep::Orphan;
 use crate::format::{MapEntry, Name};
 use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
 use crate::io::IoError;
@@ -96,6 +97,7 @@ codes! {
     RecordVersion "unknown-record-version" - 2 "A record has a version that was never made."
     RecordNonsensical "nonsensical-record" 4 9 "A record describes nothing: no size, chunks or components."
     MagicDamaged "record-magic-damaged" - 2 "A disk ends in a record of this volume but for its magic."
+    RecordLost "record-lost" - 1 "A disk without a record starts with the map of this volume."
     RecordOverwritten "last-chunk-overwrote-metadata" 1 3 "A chunk that reaches into the last sector has replaced the record."
     RecordCopied "record-copied-from-sibling" 13 1 "A component carries the record of another."
     Duplicate "duplicate-component" 18 1 "Two candidates claim one place."
@@ -123,6 +125,7 @@ codes! {
     MapOverlapsRecord "map-overlaps-metadata" 3 9 "The map reaches into the record."
     ReserveTooSmall "reserve-smaller-than-map" 2 9 "Chunks that the map lies in may be handed out."
     // The map.
+    DataUnreadable "data-unreadable" - - "Data lies where a disk is known to be unreadable."
     MapUnreadable "map-unreadable" 21 - "A part of the map cannot be read."
     MapBigEndian "map-big-endian" - 10 "The map was written by a big-endian machine."
     EntryNamesNoComponent "entry-names-no-component" - 4 "An entry names a component that cannot be."
@@ -135,6 +138,11 @@ codes! {
     UnallocatedNotZero "unallocated-entry-not-zero" - 10 "An entry that is not allocated is not zero."
     ChunkShared "chunk-shared" 5 4 "Two virtual chunks share a physical one."
     MapSectorsZeroed "map-sectors-zeroed" 19 - "Sectors of the map may have been lost."
+    // What only the data tells.
+    OrphanData "orphan-data" 5 - "Chunks that no entry names hold data."
+    ZeroChunks "zero-chunks" - - "Chunks in use hold nothing but zeros."
+    TailData "data-behind-chunks" - - "There is data between the last chunk and the record."
+    ReserveNotEmpty "reserve-not-empty" 30 - "There is data behind the map, where a longer one may have been."
     // Allocation.
     EntriesLost "map-entries-lost" 5 7 "More chunks were handed out than the map names."
     ChunkReuseAhead "chunk-reuse-ahead" 5 5 "FreeBSD will hand out a chunk that is in use."
@@ -181,6 +189,43 @@ pub enum Fault {
     RecordNonsensical { candidate: usize, count: u16, chunk_size: u32, virtual_size: u64 },
     /// An unclaimed disk whose last sector is the record of a missing component, but for the magic.
     MagicDamaged { disk: usize, index: ComponentIndex, magic: [u8; 16] },
+    /// An unclaimed disk that starts with a map which fits the volume, whose component 0 is missing.
+    RecordLost {
+        disk: usize,
+        index: ComponentIndex,
+        /// Entries of that map.
+        entries: u64,
+    },
+    /// Chunks that no entry names hold data: what was there before, or entries that were lost.
+    OrphanData {
+        chunks: u64,
+        /// How many of them were handed out once: the record's cursor, or used chunks, are behind them.
+        below: u64,
+        first: Orphan,
+    },
+    /// Chunks in use hold nothing but zeros.
+    ZeroChunks { index: ComponentIndex, chunks: u64, first: PhysicalChunk },
+    /// There is data between the last chunk and the record.
+    TailData {
+        index: ComponentIndex,
+        /// Where on the component, in bytes.
+        offset: u64,
+    },
+    /// There is data behind the map, in the reserve.
+    ReserveNotEmpty {
+        /// Where on component 0, in bytes.
+        offset: u64,
+    },
+    /// Data lies in areas of a component that are known to be unreadable.
+    DataUnreadable {
+        index: ComponentIndex,
+        /// Bytes of the volume that lie there.
+        bytes: u64,
+        /// The first of them.
+        start: u64,
+        /// The chunk it is in.
+        first: (PhysicalChunk, VirtualChunk),
+    },
     /// An unclaimed disk whose last sector looks like data that was updated as if it were a record.
     RecordOverwritten {
         disk: usize,
@@ -235,6 +280,8 @@ pub enum Fault {
         missing: ComponentIndex,
         /// Map entries that name the removed component.
         entries: u64,
+        /// Map entries that name those between it and this one: by their old numbers or by their new ones.
+        unclear: u64,
     },
     /// A number the volume does not know, for no known reason.
     NumberBeyondCount { candidate: usize, index: ComponentIndex, count: u16 },
@@ -268,6 +315,8 @@ pub enum Fault {
         size: u64,
         /// Map entries that name chunks which are not there any more.
         entries: u64,
+        /// Whether the disk ends where a sector does: there is no place for a record elsewhere.
+        whole_sectors: bool,
     },
     /// The disk goes on behind the record.
     ComponentGrown { index: ComponentIndex, provsize: u64 },
@@ -386,9 +435,17 @@ pub enum Fault {
         before: u64,
         /// Whether it happens only after one more clean stop.
         after_stop: bool,
+        /// Whether a component is older than its siblings: its cursor is not to be trusted, nor to be changed.
+        stale: bool,
     },
     /// Chunks are used behind a component that has room.
-    AllocationOutOfOrder { index: ComponentIndex, free: u64, later: ComponentIndex },
+    AllocationOutOfOrder {
+        index: ComponentIndex,
+        free: u64,
+        later: ComponentIndex,
+        /// Whether chunks were handed out that no entry names: filling the room may overwrite them.
+        orphans: bool,
+    },
     /// The cursor on disk is behind the map.
     StaleCursor { index: ComponentIndex, recorded: u32, counted: u64 },
     /// Some cursor is behind the map.
@@ -422,6 +479,12 @@ impl Fault {
             Self::RecordVersion { .. } => Code::RecordVersion,
             Self::RecordNonsensical { .. } => Code::RecordNonsensical,
             Self::MagicDamaged { .. } => Code::MagicDamaged,
+            Self::RecordLost { .. } => Code::RecordLost,
+            Self::DataUnreadable { .. } => Code::DataUnreadable,
+            Self::OrphanData { .. } => Code::OrphanData,
+            Self::ZeroChunks { .. } => Code::ZeroChunks,
+            Self::TailData { .. } => Code::TailData,
+            Self::ReserveNotEmpty { .. } => Code::ReserveNotEmpty,
             Self::RecordOverwritten { .. } => Code::RecordOverwritten,
             Self::RecordCopied { .. } => Code::RecordCopied,
             Self::Duplicate { .. } => Code::Duplicate,
@@ -483,6 +546,7 @@ impl Fault {
             | Self::RecordVersion { .. }
             | Self::RecordNonsensical { .. }
             | Self::MagicDamaged { .. }
+            | Self::RecordLost { .. }
             | Self::RecordOverwritten { .. }
             | Self::RecordCopied { .. }
             | Self::NameShared { refused: true, .. }
@@ -505,6 +569,7 @@ impl Fault {
             | Self::NumberBeyondCount { .. }
             | Self::StaleComponent { .. }
             | Self::RecordsDisagree { .. }
+            | Self::DataUnreadable { .. }
             | Self::LastChunkOverlaps { owner: Some(_), .. }
             | Self::MapOverlapsRecord { .. }
             | Self::EntryPastEnd { .. }
@@ -522,6 +587,7 @@ impl Fault {
             | Self::EntryUnknownFlags { .. }
             | Self::UnallocatedNotZero { .. }
             | Self::MapSectorsZeroed { .. }
+            | Self::OrphanData { below: 1.., .. }
             | Self::ChunkReuseAhead { .. }
             | Self::ChunkHole { .. }
             | Self::AllocationPastEnd { .. }
@@ -529,6 +595,10 @@ impl Fault {
             | Self::FlagsUnknown { .. }
             | Self::AllocatedFlagMissing { .. } => Severity::Warning,
             Self::HardcodedNameDiffers { .. }
+            | Self::OrphanData { .. }
+            | Self::ZeroChunks { .. }
+            | Self::TailData { .. }
+            | Self::ReserveNotEmpty { .. }
             | Self::VolumeNameEmpty
             | Self::ComponentTooSmall { .. }
             | Self::AllocationOutOfOrder { .. }
@@ -536,6 +606,18 @@ impl Fault {
             | Self::AllocatedFlagUnneeded { .. }
             | Self::CurrentFlagMisplaced { .. } => Severity::Notice,
         }
+    }
+
+    /// Whether mending it takes a free chunk.
+    #[must_use]
+    pub(super) fn takes_chunk(&self) -> bool {
+        matches!(
+            self,
+            Self::RecordOverwritten { .. }
+                | Self::LastChunkOverlaps { owner: Some(_), .. }
+                | Self::EntryInReserve { .. }
+                | Self::ChunkShared { .. }
+        )
     }
 
     /// What mending it costs when `free` chunks of the components are unused.
@@ -547,6 +629,12 @@ impl Fault {
             // Without a component that nothing lies on the volume is smaller, and whole.
             Self::ComponentMissing { entries: 0, index } if index.0 > 0 => Repair::Lossy,
             Self::ComponentMissing { .. }
+            | Self::RecordLost { .. }
+            | Self::DataUnreadable { .. }
+            | Self::OrphanData { .. }
+            | Self::ZeroChunks { .. }
+            | Self::TailData { .. }
+            | Self::ReserveNotEmpty { .. }
             | Self::RecordNonsensical { .. }
             | Self::Duplicate { .. }
             | Self::NameShared { .. }
@@ -563,13 +651,17 @@ impl Fault {
             | Self::MapSectorsZeroed { .. } => Repair::None,
             Self::RecordVersion { fits, .. } => safe_if(*fits),
             Self::RecordsDisagree { outvoted, .. } => safe_if(*outvoted),
-            Self::RemovedFromMiddle { entries, .. } => safe_if(*entries == 0),
+            Self::RemovedFromMiddle { entries, unclear, .. } => safe_if(*entries == 0 && *unclear == 0),
             Self::ReserveTooSmall { needed, entries, .. } => {
                 safe_if(*entries == 0 && *needed <= u64::from(u16::MAX))
             }
             // The chunk has to leave the last sector, or what is left of its data there goes.
             Self::RecordOverwritten { .. } => lossy_unless(free > 0),
             Self::LastChunkOverlaps { owner, .. } => lossy_unless(owner.is_none() || free > 0),
+            Self::AllocationPastEnd { stale, .. } => safe_if(!*stale),
+            Self::AllocationOutOfOrder { orphans, .. } => lossy_unless(!*orphans),
+            // A file that was cut within its last sector has to be made longer, and no patch does that.
+            Self::SizeChanged { whole_sectors: false, .. } => Repair::None,
             Self::SizeChanged { entries, .. } => lossy_unless(*entries == 0),
             Self::EntryInReserve { .. } | Self::ChunkShared { .. } => safe_if(free > 0),
             Self::EntryNamesNoComponent { .. }
@@ -590,8 +682,6 @@ impl Fault {
             | Self::UnallocatedNotZero { .. }
             | Self::ChunkReuseAhead { .. }
             | Self::ChunkHole { .. }
-            | Self::AllocationPastEnd { .. }
-            | Self::AllocationOutOfOrder { .. }
             | Self::StaleCursor { .. }
             | Self::UncleanStop { .. }
             | Self::FlagsUnknown { .. }
@@ -608,6 +698,11 @@ impl Fault {
             Self::ComponentMissing { index, .. }
             | Self::RecordVersion { index, .. }
             | Self::MagicDamaged { index, .. }
+            | Self::RecordLost { index, .. }
+            | Self::DataUnreadable { index, .. }
+            | Self::OrphanData { first: Orphan { index, .. }, .. }
+            | Self::ZeroChunks { index, .. }
+            | Self::TailData { index, .. }
             | Self::RecordOverwritten { index, .. }
             | Self::RecordCopied { missing: index, .. }
             | Self::Duplicate { index, .. }
@@ -635,6 +730,7 @@ impl Fault {
             | Self::AllocatedFlagUnneeded { index }
             | Self::CurrentFlagMisplaced { expected: index, .. } => Some(*index),
             Self::MapTooLong { .. }
+            | Self::ReserveNotEmpty { .. }
             | Self::MapNotWholeSectors { .. }
             | Self::MapOverlapsRecord { .. }
             | Self::ReserveTooSmall { .. }
@@ -672,6 +768,9 @@ impl Fault {
     pub fn physical_chunk(&self) -> Option<u64> {
         match self {
             Self::RecordOverwritten { chunk, .. }
+            | Self::DataUnreadable { first: (chunk, _), .. }
+            | Self::OrphanData { first: Orphan { chunk, .. }, .. }
+            | Self::ZeroChunks { first: chunk, .. }
             | Self::ChunkShared { chunk, .. }
             | Self::ChunkReuseAhead { victim: chunk, .. }
             | Self::ChunkHole { first_hole: chunk, .. } => Some(u64::from(chunk.0)),
@@ -687,7 +786,9 @@ impl Fault {
     #[must_use]
     pub fn virtual_chunk(&self) -> Option<VirtualChunk> {
         match self {
-            Self::RecordOverwritten { owner, .. } => Some(*owner),
+            Self::RecordOverwritten { owner, .. } | Self::DataUnreadable { first: (_, owner), .. } => {
+                Some(*owner)
+            }
             Self::ChunkShared { second, .. } => Some(*second),
             Self::LastChunkOverlaps { owner, .. } => owner.map(|(_, owner)| owner),
             Self::MapSectorsZeroed { first, .. } => Some(*first),
@@ -715,7 +816,9 @@ impl Fault {
     #[must_use]
     pub fn unclaimed_disk(&self) -> Option<usize> {
         match self {
-            Self::MagicDamaged { disk, .. } | Self::RecordOverwritten { disk, .. } => Some(*disk),
+            Self::MagicDamaged { disk, .. }
+            | Self::RecordLost { disk, .. }
+            | Self::RecordOverwritten { disk, .. } => Some(*disk),
             _ => None,
         }
     }

@@ -65,7 +65,7 @@ impl Tally {
 }
 
 /// How many chunks of `component` lie wholly before its last sector.
-pub(super) fn chunk_room(volume: &Volume, component: &Component) -> u32 {
+pub(crate) fn chunk_room(volume: &Volume, component: &Component) -> u32 {
     let bytes = component.len.saturating_sub(u64::from(component.sector_size));
     u32::try_from(bytes / volume.chunk_size.bytes()).unwrap_or(u32::MAX)
 }
@@ -381,7 +381,7 @@ impl MapPass {
 }
 
 /// How many entries stand before the last sector of component 0: what is there is the record.
-fn readable_entries(volume: &Volume) -> u64 {
+pub(crate) fn readable_entries(volume: &Volume) -> u64 {
     let before_record = volume
         .components
         .get(&ComponentIndex(0))

@@ -16,13 +16,13 @@ const PAGE_CHUNKS: u32 = 32768;
 /// The chunks of a component that have an owner. Pages are made when the first chunk in them gets one, so a
 /// component that claims 2^32 chunks and uses none costs nothing.
 #[derive(Debug, Default)]
-pub(super) struct Ownership {
+pub(crate) struct Ownership {
     pages: Vec<Option<Box<[u64; PAGE_WORDS]>>>,
 }
 
 impl Ownership {
     /// Gives the chunks from `first` to `last`, both included, an owner; `clash` hears of those that had one.
-    pub(super) fn claim(&mut self, first: u32, last: u32, clash: &mut impl FnMut(u32)) {
+    pub(crate) fn claim(&mut self, first: u32, last: u32, clash: &mut impl FnMut(u32)) {
         if first == last {
             let (bit, word) = (1 << (first % WORD), self.word_mut(first));
             if *word & bit != 0 {
@@ -51,23 +51,23 @@ impl Ownership {
     }
 
     /// Whether `chunk` has an owner.
-    pub(super) fn contains(&self, chunk: u32) -> bool {
+    pub(crate) fn contains(&self, chunk: u32) -> bool {
         self.word(chunk) >> (chunk % WORD) & 1 == 1
     }
 
     /// How many chunks from `first` on have one.
-    pub(super) fn count_from(&self, first: u32) -> u64 {
+    pub(crate) fn count_from(&self, first: u32) -> u64 {
         self.words_from(first).map(|(_, word)| u64::from(word.count_ones())).sum()
     }
 
     /// The lowest chunk from `first` on that has one.
-    pub(super) fn owned_from(&self, first: u32) -> Option<u32> {
+    pub(crate) fn owned_from(&self, first: u32) -> Option<u32> {
         let (base, word) = self.words_from(first).find(|(_, word)| *word != 0)?;
         Some(base + word.trailing_zeros())
     }
 
     /// The lowest chunk from `first` on that has none.
-    pub(super) fn free_from(&self, first: u32) -> u32 {
+    pub(crate) fn free_from(&self, first: u32) -> u32 {
         let mut next = first;
         while next < u32::MAX && self.contains(next) {
             let run = (self.word(next) >> (next % WORD)).trailing_ones();

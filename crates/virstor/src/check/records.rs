@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::finding::{Fault, Torn};
+use super::finding::{Code, Fault, Torn};
 use super::map_pass::MapPass;
 use super::unclaimed::{LastSector, lost_record};
 use super::{Findings, Subject};
@@ -38,7 +38,9 @@ pub(super) fn judge<D>(
     let stale = members.judge_counts();
     members.judge_shared_fields();
     let Members { missing, findings, .. } = members;
-    for index in missing {
+    // What was said of a lost record says that the component is there.
+    let found = |index: &ComponentIndex| index.0 == 0 && findings.has(Code::RecordLost);
+    for index in missing.into_iter().filter(|index| !found(index)).collect::<Vec<_>>() {
         let entries = pass.tallies[index.as_usize()].entries;
         let lost = lost_record(volume, pass, last_sectors, index);
         findings.push(lost.unwrap_or(Fault::ComponentMissing { index, entries }));
@@ -101,7 +103,8 @@ fn judge_place(
     }
     if provsize != size {
         let entries = pass.tallies[index.as_usize()].past_end;
-        findings.push(Fault::SizeChanged { index, provsize, size, entries });
+        let whole_sectors = size.is_multiple_of(u64::from(component.sector_size));
+        findings.push(Fault::SizeChanged { index, provsize, size, entries, whole_sectors });
     }
     let wanted = component.record.hardcoded_as_c_string();
     if !wanted.is_empty() && !same_device(&wanted, &candidate.provider) {
@@ -226,7 +229,9 @@ impl<'a> Members<'a> {
         let (Some(missing), 1) = (self.missing.first().copied(), self.missing.len()) else { return };
         if present == usize::from(count) {
             let (index, entries) = (ComponentIndex(count), self.entries(missing));
-            self.findings.push(Fault::RemovedFromMiddle { candidate, index, missing, entries });
+            let between = self.pass.tallies.iter().skip(missing.as_usize() + 1);
+            let unclear = between.map(|tally| tally.entries).sum();
+            self.findings.push(Fault::RemovedFromMiddle { candidate, index, missing, entries, unclear });
             self.missing.remove(&missing);
             self.by_number.remove(&index);
         }

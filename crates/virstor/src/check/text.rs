@@ -50,6 +50,40 @@ impl Fault {
                 name(Party::Disk(*disk)),
                 Printable(magic)
             ),
+            Self::RecordLost { disk, index, entries } => format!(
+                "{} has no record, and starts with the map of this volume ({entries} entries): it is component {index}",
+                name(Party::Disk(*disk))
+            ),
+            Self::OrphanData { chunks, below, first } => {
+                let looks =
+                    first.looks_like.map_or_else(String::new, |what| format!(", which looks like {what}"));
+                let handed_out = match below {
+                    0 => String::new(),
+                    below => format!("; {below} of them were handed out once"),
+                };
+                format!(
+                    "{} holds data in {chunks} chunks that no map entry names, the first is chunk {}{looks}{handed_out}",
+                    component(&first.index),
+                    first.chunk.0
+                )
+            }
+            Self::ZeroChunks { index, chunks, first } => format!(
+                "{chunks} chunks in use on {} hold nothing but zeros, the first is chunk {}",
+                component(index),
+                first.0
+            ),
+            Self::TailData { index, offset } => format!(
+                "{} holds data between its last chunk and its record, from byte {offset} on",
+                component(index)
+            ),
+            Self::ReserveNotEmpty { offset } => format!(
+                "there is data in the reserve behind the map, from byte {offset} of component 0 on: an older, longer \
+                 map perhaps"
+            ),
+            Self::DataUnreadable { index, bytes, start, .. } => format!(
+                "{bytes} bytes of the volume lie where {} could not be read, the first at byte {start}",
+                component(index)
+            ),
             Self::RecordOverwritten { disk, index, chunk, owner, start } => format!(
                 "the record of component {index} on {} was overwritten by chunk {}, which reaches into its sector \
                  and holds virtual chunk {}; the sector at byte {start} of the volume is damaged",
@@ -77,7 +111,7 @@ impl Fault {
                     Torn::Remove => "removing",
                 }
             ),
-            Self::RemovedFromMiddle { candidate: number, index, missing, entries } => format!(
+            Self::RemovedFromMiddle { candidate: number, index, missing, entries, .. } => format!(
                 "component {missing} was removed, and {} kept the number {index}{}",
                 candidate(number),
                 if *entries > 0 {
@@ -99,7 +133,7 @@ impl Fault {
                 "the record of {} has {field} {value}, the first one has {expected}",
                 candidate(number)
             ),
-            Self::SizeChanged { index, provsize, size, entries } => format!(
+            Self::SizeChanged { index, provsize, size, entries, .. } => format!(
                 "{} has {size} bytes, its record says {provsize}{}",
                 component(index),
                 if *entries > 0 {
@@ -230,13 +264,15 @@ impl Fault {
                 component(index),
                 first_hole.0
             ),
-            Self::AllocationPastEnd { index, chunk, chunk_count, current, before, after_stop } => format!(
-                "{} allocation starts on component {current}, and after {before} chunks comes chunk {chunk} of {}, \
+            Self::AllocationPastEnd { index, chunk, chunk_count, current, before, after_stop, .. } => {
+                format!(
+                    "{} allocation starts on component {current}, and after {before} chunks comes chunk {chunk} of {}, \
                  which has {chunk_count}",
-                if *after_stop { "after the next stop" } else { "at the next start" },
-                component(index)
-            ),
-            Self::AllocationOutOfOrder { index, free, later } => format!(
+                    if *after_stop { "after the next stop" } else { "at the next start" },
+                    component(index)
+                )
+            }
+            Self::AllocationOutOfOrder { index, free, later, .. } => format!(
                 "{} has {free} free chunks, and component {later} behind it is in use",
                 component(index)
             ),
@@ -279,6 +315,19 @@ impl Fault {
             Self::RecordVersion { .. } => "FreeBSD logs the version and does not take the component.",
             Self::RecordNonsensical { .. } => "FreeBSD calls the metadata nonsensical and makes no device.",
             Self::MagicDamaged { .. } => "FreeBSD sees no virstor there, so the volume stays incomplete.",
+            Self::RecordLost { .. } => "FreeBSD sees no virstor there, so the volume stays incomplete.",
+            Self::OrphanData { below: 1.., .. } => {
+                "FreeBSD reads zeros where the entries are missing, and writes over these chunks next."
+            }
+            Self::OrphanData { .. } => {
+                "FreeBSD does not look; when it hands a chunk out, what is in it can be read."
+            }
+            Self::ZeroChunks { .. } => "FreeBSD never gives a chunk back; compact does.",
+            Self::TailData { .. } => "FreeBSD never reads it.",
+            Self::ReserveNotEmpty { .. } => "FreeBSD never reads it; it matters only when the volume grows.",
+            Self::DataUnreadable { .. } => {
+                "FreeBSD starts the volume, and reads there fail as those of the disk do."
+            }
             Self::RecordOverwritten { .. } => {
                 "FreeBSD destroyed the record itself, sees no virstor there, and the volume stays incomplete."
             }

@@ -1,0 +1,530 @@
+//! Who is who, and how large: records that are lost, wrong, or disagree.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use zerocopy::byteorder::{U16, U32, U64};
+
+use super::survey::{Survey, for_each_entry};
+use super::{
+    Action, Changes, EntryChange, Loss, Misplaced, NO_ENTRY, RecordChange, RepairError, Stage, Who,
+    seat_number,
+};
+use crate::assemble::{Problem, Volume};
+use crate::check::{Code, Fault, Torn};
+use crate::edit::{EntryEdit, Order, RecordEdit};
+use crate::format::{ComponentFlags, MAGIC, MAP_ENTRY_LEN, MapEntry, Record, VERSION};
+use crate::geometry::{ComponentIndex, VirtualChunk};
+use crate::io::ReadAt;
+
+pub(super) fn plan<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), RepairError> {
+    let survey = stage.survey();
+    let mut records =
+        Records { survey, targets: BTreeMap::new(), codes: BTreeSet::new(), rest: Rest::default() };
+    let report = stage.scene.report;
+    for finding in &report.findings {
+        if stage.options.wants(finding.code()) {
+            records.answer(stage, &finding.fault)?;
+        }
+    }
+    let changes = records.changes(stage);
+    let Records { codes, rest, survey, .. } = records;
+    let Rest { old_records, entries, order, .. } = rest;
+    stage.records(codes, changes, None, entries, order)?;
+    for (seat, offset) in old_records {
+        let mut edits = stage.edits();
+        edits.zeros.push(((seat_number(seat), offset), u64::from(stage.volume.sector_size)));
+        stage.step([Code::ComponentGrown], Action::ClearOldRecord { seat, offset }, None, &edits)?;
+    }
+    if stage.steps.is_empty() {
+        restore_overwritten(stage, survey)?;
+    }
+    if stage.steps.is_empty() && stage.options.lossy {
+        drop_missing(stage)?;
+    }
+    Ok(())
+}
+
+impl<D: ReadAt + Clone> Stage<'_, D> {
+    /// Makes a step of records that change, and of entries that name components by their new numbers.
+    pub(super) fn records(
+        &mut self,
+        codes: BTreeSet<Code>,
+        changes: Vec<RecordChange>,
+        loss: Option<Loss>,
+        entries: Vec<EntryEdit>,
+        order: Order,
+    ) -> Result<(), RepairError> {
+        if changes.is_empty() && entries.is_empty() {
+            return Ok(());
+        }
+        let mut edits = self.edits();
+        for change in &changes {
+            let edit = self.record_edit(change)?;
+            edits.records.push(edit);
+        }
+        (edits.entries, edits.order) = (entries, order);
+        self.step(codes, Action::Records(changes), loss, &edits)
+    }
+
+    fn record_edit(&self, change: &RecordChange) -> Result<RecordEdit, RepairError> {
+        let disk = self.overlay.disk(change.seat);
+        let sector = usize::try_from(disk.size() - change.offset).expect("a sector is small");
+        let mut before = alloc::vec![0; sector];
+        let read = disk.read_at(change.offset, &mut before);
+        read.map_err(|error| RepairError::Disk { seat: change.seat, error })?;
+        Ok(RecordEdit::put(seat_number(change.seat), change.offset, before, &change.after))
+    }
+
+    fn candidate_record(&self, candidate: usize) -> Record {
+        self.scene.subject.candidates[candidate].located.tasted.record
+    }
+
+    /// The seats of all records of the volume, those without a place in it included.
+    fn members(&self) -> Vec<(usize, Record)> {
+        let placed = self.volume.components.values().map(|component| component.candidate);
+        let beyond = self.volume.problems.iter().filter_map(|problem| match problem {
+            Problem::NumberOutOfRange { candidate, .. } => Some(*candidate),
+            _ => None,
+        });
+        let seat =
+            |candidate| Some((self.seat_of(Who::Candidate(candidate))?, self.candidate_record(candidate)));
+        placed.chain(beyond).filter_map(seat).collect()
+    }
+}
+
+struct Records {
+    survey: Option<Survey>,
+    /// What the records become, by seat.
+    targets: BTreeMap<usize, Target>,
+    codes: BTreeSet<Code>,
+    rest: Rest,
+}
+
+struct Target {
+    before: Option<Record>,
+    after: Record,
+}
+
+/// What has to be done beside the records.
+#[derive(Default)]
+struct Rest {
+    old_records: Vec<(usize, u64)>,
+    entries: Vec<EntryEdit>,
+    order: Order,
+    /// The numbers or the count of the components change: one such thing at a time.
+    renumbered: bool,
+}
+
+impl Records {
+    fn changes<D: ReadAt + Clone>(&self, stage: &Stage<'_, D>) -> Vec<RecordChange> {
+        let change = |(seat, target): (&usize, &Target)| {
+            let offset = stage.record_offset(*seat);
+            (target.before != Some(target.after)).then_some(RecordChange {
+                seat: *seat,
+                offset,
+                before: target.before,
+                after: target.after,
+            })
+        };
+        self.targets.iter().filter_map(change).collect()
+    }
+
+    /// The record that `seat` is to have, as decided so far.
+    fn target<D: ReadAt + Clone>(&mut self, stage: &Stage<'_, D>, seat: usize) -> &mut Record {
+        let before = match stage.scene.seats[seat].who {
+            Who::Candidate(candidate) => Some(stage.candidate_record(candidate)),
+            Who::Unclaimed(_) => None,
+        };
+        let new = || Target {
+            before,
+            after: before.unwrap_or_else(|| Record::decode(&[0; crate::format::RECORD_LEN])),
+        };
+        &mut self.targets.entry(seat).or_insert_with(new).after
+    }
+
+    /// Changes the records of all members.
+    fn all<D: ReadAt + Clone>(&mut self, stage: &Stage<'_, D>, change: impl Fn(&mut Record)) {
+        for (seat, _) in stage.members() {
+            change(self.target(stage, seat));
+        }
+    }
+
+    fn answer<D: ReadAt + Clone>(&mut self, stage: &Stage<'_, D>, fault: &Fault) -> Result<(), RepairError> {
+        let answered = match fault {
+            Fault::MagicDamaged { disk, .. } => self.magic(stage, *disk)?,
+            Fault::RecordVersion { candidate, fits: true, .. } => {
+                self.edit_candidate(stage, *candidate, |record| record.md_version = U32::new(VERSION))
+            }
+            Fault::RecordCopied { candidate, missing, .. } => self.rebuild(stage, *candidate, *missing),
+            Fault::Torn { way, old_count, new_count, .. } => {
+                self.finish_torn(stage, *way, *old_count, *new_count)
+            }
+            Fault::RemovedFromMiddle { missing, entries: 0, .. } => self.renumber(stage, *missing),
+            Fault::RecordsDisagree { candidate, field, expected, outvoted: true, .. } => {
+                self.edit_candidate(stage, *candidate, |record| set(record, field, *expected))
+            }
+            Fault::SizeChanged { index, entries, whole_sectors: true, .. } => {
+                (*entries == 0 || stage.options.lossy) && self.resize(stage, *index)
+            }
+            Fault::ComponentGrown { index, provsize } => {
+                self.resize(stage, *index) && self.clear_old(stage, *index, *provsize)
+            }
+            Fault::HardcodedNameCut { index, .. } => {
+                self.edit(stage, *index, |record| record.provider = [0; 16])
+            }
+            Fault::VolumeNameUnterminated { .. } => {
+                self.all(stage, |record| record.md_name[15] = 0);
+                true
+            }
+            Fault::VirtualSizeRagged { .. } | Fault::MapNotWholeSectors { .. } => self.round_size(stage),
+            Fault::LastChunkOverlaps { index, room, owner: None, .. } => {
+                self.edit(stage, *index, |record| record.chunk_count = U32::new(*room))
+            }
+            Fault::ReserveTooSmall { needed, entries: 0, .. } => self.reserve(stage, *needed),
+            _ => false,
+        };
+        if answered {
+            self.codes.insert(fault.code());
+        }
+        Ok(())
+    }
+
+    fn edit<D: ReadAt + Clone>(
+        &mut self,
+        stage: &Stage<'_, D>,
+        index: ComponentIndex,
+        change: impl Fn(&mut Record),
+    ) -> bool {
+        let Some(seat) = stage.seat(index) else { return false };
+        change(self.target(stage, seat));
+        true
+    }
+
+    fn edit_candidate<D: ReadAt + Clone>(
+        &mut self,
+        stage: &Stage<'_, D>,
+        candidate: usize,
+        change: impl Fn(&mut Record),
+    ) -> bool {
+        let Some(seat) = stage.seat_of(Who::Candidate(candidate)) else { return false };
+        change(self.target(stage, seat));
+        true
+    }
+
+    /// The rest of the record is there; only its first 16 bytes are written anew.
+    fn magic<D: ReadAt + Clone>(&mut self, stage: &Stage<'_, D>, disk: usize) -> Result<bool, RepairError> {
+        let Some(seat) = stage.seat_of(Who::Unclaimed(disk)) else { return Ok(false) };
+        let mut bytes = [0; crate::format::RECORD_LEN];
+        let from = &stage.scene.seats[seat].disk;
+        let offset = stage.record_offset(seat);
+        from.read_at(offset, &mut bytes).map_err(|error| RepairError::Disk { seat, error })?;
+        let record = self.target(stage, seat);
+        *record = Record::decode(&bytes);
+        record.md_magic = magic();
+        Ok(true)
+    }
+
+    /// Makes the record of component `missing` from what its siblings share, its own disk and the map.
+    fn rebuild<D: ReadAt + Clone>(
+        &mut self,
+        stage: &Stage<'_, D>,
+        candidate: usize,
+        missing: ComponentIndex,
+    ) -> bool {
+        let Some(seat) = stage.seat_of(Who::Candidate(candidate)) else { return false };
+        let record = new_record(stage, self.survey.as_ref(), seat, missing);
+        *self.target(stage, seat) = record;
+        true
+    }
+
+    /// Finishes adding or removing a component where that loses nothing, and else rolls it back.
+    fn finish_torn<D: ReadAt + Clone>(
+        &mut self,
+        stage: &Stage<'_, D>,
+        way: Torn,
+        old_count: u16,
+        new_count: u16,
+    ) -> bool {
+        if core::mem::replace(&mut self.rest.renumbered, true) {
+            return false;
+        }
+        let (small, large) = (old_count.min(new_count), old_count.max(new_count));
+        let members = stage.members();
+        let has = |number: u16| members.iter().any(|(_, record)| record.no.get() == number);
+        let named = |number: u16| {
+            let highest = self.survey.as_ref().and_then(|survey| survey.highest_component);
+            highest.is_some_and(|highest| highest.0 >= number)
+        };
+        let count = match way {
+            // Without its last component the larger volume would wait for ever.
+            Torn::Add if has(large - 1) || named(small) => large,
+            Torn::Add => small,
+            Torn::Remove if named(small) => large,
+            Torn::Remove => small,
+        };
+        self.all(stage, |record| record.md_count = U16::new(count));
+        true
+    }
+
+    /// Gives the components behind a removed one the numbers the kernel knew them by.
+    fn renumber<D: ReadAt + Clone>(&mut self, stage: &Stage<'_, D>, missing: ComponentIndex) -> bool {
+        let Some(survey) = self.survey.as_ref().filter(|_| !self.rest.renumbered) else { return false };
+        let named_behind = survey.parts.iter().skip(missing.as_usize()).any(|part| part.entries > 0);
+        let count = stage.volume.component_count;
+        let beyond = survey.highest_component.is_some_and(|highest| highest.0 >= count);
+        if (!beyond && named_behind) || survey.highest_component > Some(ComponentIndex(count)) {
+            return false;
+        }
+        self.rest.renumbered = true;
+        if beyond {
+            // The map is older than the removal: its entries have the old numbers, as the records do.
+            let Some(entries) = renumber_entries(stage, missing) else { return false };
+            (self.rest.entries, self.rest.order) = (entries, Order::RecordsThenMap);
+        }
+        self.all(stage, |record| {
+            if record.no.get() > missing.0 {
+                record.no = U16::new(record.no.get() - 1);
+            }
+        });
+        true
+    }
+
+    /// Makes the record say how long the disk is. Chunks that it gained are used only where nothing lies behind the
+    /// component: the kernel, having filled them, would go on behind the end of the next one if that is full.
+    fn resize<D: ReadAt + Clone>(&mut self, stage: &Stage<'_, D>, index: ComponentIndex) -> bool {
+        let Some(seat) = stage.seat(index) else { return false };
+        let size = stage.scene.seats[seat].disk.size();
+        let room = room(stage, seat);
+        let survey = self.survey.as_ref();
+        let behind = survey
+            .is_none_or(|survey| survey.parts.iter().skip(index.as_usize() + 1).any(|part| part.entries > 0));
+        let highest = survey.and_then(|survey| survey.parts.get(index.as_usize())?.highest);
+        let record = self.target(stage, seat);
+        let old = record.chunk_count.get();
+        // A chunk that the new record cuts into is moved by a later step, as long as it exists.
+        let needed = room + u32::from(highest == Some(room) && old > room);
+        let fitting = if old > room {
+            needed
+        } else if behind {
+            old
+        } else {
+            room
+        };
+        record.provsize = U64::new(size);
+        record.chunk_count = U32::new(fitting);
+        true
+    }
+
+    /// Remembers to clear the record at the old end, unless a chunk in use lies over it.
+    fn clear_old<D: ReadAt + Clone>(
+        &mut self,
+        stage: &Stage<'_, D>,
+        index: ComponentIndex,
+        provsize: u64,
+    ) -> bool {
+        let (Some(seat), Some(survey)) = (stage.seat(index), self.survey.as_ref()) else { return true };
+        let sector = u64::from(stage.volume.sector_size);
+        let Some(offset) = provsize.checked_sub(sector) else { return true };
+        let chunk = u32::try_from(offset / stage.volume.chunk_size.bytes()).unwrap_or(u32::MAX);
+        let owner = survey.parts[index.as_usize()].highest.is_some_and(|highest| highest >= chunk);
+        if !owner && offset + sector < stage.scene.seats[seat].disk.size() {
+            self.rest.old_records.push((seat, offset));
+        }
+        true
+    }
+
+    /// Makes the virtual size whole chunks, and so many that the map has whole sectors, as label does.
+    fn round_size<D: ReadAt + Clone>(&mut self, stage: &Stage<'_, D>) -> bool {
+        let (volume, chunk_size) = (stage.volume, stage.volume.chunk_size.bytes());
+        let per_sector = u64::from(volume.sector_size) / MAP_ENTRY_LEN as u64;
+        let chunks = volume.virtual_chunks();
+        let rounded = chunks.next_multiple_of(per_sector);
+        let Some(first) = volume.components.get(&ComponentIndex(0)) else { return false };
+        let before_record = first.len.saturating_sub(u64::from(first.sector_size)) / MAP_ENTRY_LEN as u64;
+        let size = rounded.checked_mul(chunk_size);
+        let Some(size) = size.filter(|_| rounded <= before_record) else { return false };
+        // What stood behind the end of the map is nobody's.
+        let Some(seat) = stage.seat(ComponentIndex(0)) else { return false };
+        let mut entries = Vec::new();
+        for at in chunks..rounded {
+            let mut before = [0; MAP_ENTRY_LEN];
+            if stage.scene.seats[seat].disk.read_at(at * MAP_ENTRY_LEN as u64, &mut before).is_err() {
+                return false;
+            }
+            if before != [0; MAP_ENTRY_LEN] {
+                entries.push(EntryEdit { at: VirtualChunk(at), before, after: [0; MAP_ENTRY_LEN] });
+            }
+        }
+        self.rest.entries = entries;
+        self.all(stage, |record| record.md_virsize = U64::new(size));
+        true
+    }
+
+    /// Reserves what the map needs, twice if no chunk in use is in the way.
+    fn reserve<D: ReadAt + Clone>(&mut self, stage: &Stage<'_, D>, needed: u64) -> bool {
+        let Some(survey) = &self.survey else { return false };
+        let part = &survey.parts[0];
+        let used_from = part.owned.owned_from(0).map_or(u64::MAX, u64::from);
+        let reserved = (2 * needed).min(used_from).min(u64::from(part.end())).max(needed);
+        let Ok(reserved) = u16::try_from(reserved.min(u64::from(u16::MAX))) else { return false };
+        if u64::from(reserved) < needed {
+            return false;
+        }
+        self.edit(stage, ComponentIndex(0), |record| {
+            record.chunk_reserved = U16::new(reserved);
+            let next = record.chunk_next.get().max(u32::from(reserved));
+            record.chunk_next = U32::new(next);
+        })
+    }
+}
+
+fn set(record: &mut Record, field: &str, value: u64) {
+    match field {
+        "md_virsize" => record.md_virsize = U64::new(value),
+        "md_chunk_size" => {
+            record.md_chunk_size = U32::new(u32::try_from(value).expect("it has 32 bits on disk"))
+        }
+        "md_count" => record.md_count = U16::new(u16::try_from(value).expect("it has 16 bits on disk")),
+        _ => {}
+    }
+}
+
+fn magic() -> [u8; 16] {
+    let mut magic = [0; 16];
+    magic[..MAGIC.len()].copy_from_slice(MAGIC);
+    magic
+}
+
+/// How many chunks the disk has room for before its record.
+fn room<D: ReadAt + Clone>(stage: &Stage<'_, D>, seat: usize) -> u32 {
+    u32::try_from(stage.record_offset(seat) / stage.volume.chunk_size.bytes()).unwrap_or(u32::MAX)
+}
+
+/// The record of a component that has none.
+fn new_record<D: ReadAt + Clone>(
+    stage: &Stage<'_, D>,
+    survey: Option<&Survey>,
+    seat: usize,
+    index: ComponentIndex,
+) -> Record {
+    let volume: &Volume = stage.volume;
+    let part = survey.and_then(|survey| survey.parts.get(index.as_usize()));
+    let room = room(stage, seat);
+    let used = part.is_some_and(|part| part.entries > 0);
+    let overlapping = part.is_some_and(|part| part.highest == Some(room));
+    let map_chunks = volume.map_len().div_ceil(u128::from(volume.chunk_size.bytes()));
+    let reserved = if index.0 == 0 { u16::try_from(2 * map_chunks).unwrap_or(u16::MAX) } else { 0 };
+    let next = part.map_or(0, |part| part.entries) + u64::from(reserved);
+    let flags = if used || index.0 == 0 { ComponentFlags::ALLOCATED } else { 0 };
+    Record {
+        md_magic: magic(),
+        md_version: U32::new(VERSION),
+        md_name: volume.name.0,
+        md_virsize: U64::new(volume.recorded_size),
+        md_chunk_size: U32::new(u32::try_from(volume.chunk_size.bytes()).expect("it has 32 bits on disk")),
+        md_id: U32::new(volume.id),
+        md_count: U16::new(volume.component_count),
+        provider: [0; 16],
+        no: U16::new(index.0),
+        provsize: U64::new(stage.scene.seats[seat].disk.size()),
+        chunk_count: U32::new(room + u32::from(overlapping)),
+        chunk_next: U32::new(u32::try_from(next).unwrap_or(u32::MAX)),
+        chunk_reserved: U16::new(reserved),
+        flags: U16::new(flags),
+    }
+}
+
+/// Lowers the component numbers behind `missing` in all entries that have one.
+fn renumber_entries<D: ReadAt + Clone>(
+    stage: &Stage<'_, D>,
+    missing: ComponentIndex,
+) -> Option<Vec<EntryEdit>> {
+    let (disk, order) = (stage.map_disk()?, stage.order());
+    let mut entries = Vec::new();
+    let whole = for_each_entry(stage.volume, &disk, order, |at, before| {
+        if before.is_allocated() && before.component > missing {
+            let after = MapEntry { component: ComponentIndex(before.component.0 - 1), ..before };
+            entries.push(EntryEdit::new(at, before, after, order));
+        }
+    });
+    whole.then_some(entries)
+}
+
+/// A chunk that reached into the last sector has replaced the record: the chunk gets another place, as it reads now,
+/// and then the record is written anew.
+fn restore_overwritten<D: ReadAt + Clone>(
+    stage: &mut Stage<'_, D>,
+    survey: Option<Survey>,
+) -> Result<(), RepairError> {
+    let code = Code::RecordOverwritten;
+    let Some(mut survey) = survey.filter(|_| stage.answers(code)) else { return Ok(()) };
+    let findings = &stage.scene.report.findings;
+    let overwritten = findings.iter().find_map(|finding| match finding.fault {
+        Fault::RecordOverwritten { disk, index, chunk, owner, .. } => Some((disk, index, chunk, owner)),
+        _ => None,
+    });
+    let Some((disk, index, chunk, owner)) = overwritten else { return Ok(()) };
+    let Some(seat) = stage.seat_of(Who::Unclaimed(disk)) else { return Ok(()) };
+    let before = MapEntry { flags: MapEntry::ALLOCATED, component: index, chunk };
+    let free = survey.take_free();
+    let after = free.map(|(component, chunk)| MapEntry { flags: MapEntry::ALLOCATED, component, chunk });
+    let Some(after) = after.or(stage.options.lossy.then_some(NO_ENTRY)) else { return Ok(()) };
+    let mut edits = stage.edits();
+    if after.is_allocated() {
+        let to = stage.seat(after.component).expect("only components that are there have free chunks");
+        let (from, to) = (seat_number(seat), seat_number(to));
+        let chunk_size = stage.volume.chunk_size;
+        let start = chunk_size.offset_of(chunk);
+        let len = (stage.scene.seats[seat].disk.size() - start).min(chunk_size.bytes());
+        let target = chunk_size.offset_of(after.chunk);
+        edits.copies.push(((from, start), (to, target), len));
+        if len < chunk_size.bytes() {
+            edits.zeros.push(((to, target + len), chunk_size.bytes() - len));
+        }
+    }
+    edits.entries.push(EntryEdit::new(owner, before, after, stage.order()));
+    let mut record = new_record(stage, Some(&survey), seat, index);
+    let room = room(stage, seat);
+    record.chunk_count = U32::new(room);
+    record.chunk_next = U32::new(record.chunk_next.get() - 1);
+    let offset = stage.record_offset(seat);
+    let change = RecordChange { seat, offset, before: None, after: record };
+    edits.records.push(stage.record_edit(&change)?);
+    let mut changes = Changes::default();
+    changes.push(owner, before, after);
+    let first = changes.first.expect("it was pushed");
+    let (action, loss) = if after.is_allocated() {
+        (Action::Copy { why: Misplaced::OverRecord, count: 1, first }, None)
+    } else {
+        let action = Action::Entries { way: EntryChange::GiveUp, count: 1, first };
+        (action, Some(Loss::NoRoom { count: 1, first: owner }))
+    };
+    stage.step([code], action, loss, &edits)
+}
+
+/// A component that is gone and on which nothing lies is taken out of the volume.
+fn drop_missing<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), RepairError> {
+    let code = Code::ComponentMissing;
+    if !stage.answers(code) || stage.survey().is_none() {
+        return Ok(());
+    }
+    let missing = stage.scene.report.findings.iter().find_map(|finding| match finding.fault {
+        Fault::ComponentMissing { index, entries: 0 } if index.0 > 0 => Some(index),
+        _ => None,
+    });
+    let Some(missing) = missing else { return Ok(()) };
+    let Some(entries) = renumber_entries(stage, missing) else { return Ok(()) };
+    let change = |(seat, before): (usize, Record)| {
+        let mut after = before;
+        after.md_count = U16::new(stage.volume.component_count - 1);
+        if before.no.get() > missing.0 {
+            after.no = U16::new(before.no.get() - 1);
+        }
+        let offset = stage.record_offset(seat);
+        RecordChange { seat, offset, before: Some(before), after }
+    };
+    let changes = stage.members().into_iter().map(change).collect();
+    let loss = Some(Loss::Component(missing));
+    stage.records(BTreeSet::from([code]), changes, loss, entries, Order::RecordsThenMap)
+}

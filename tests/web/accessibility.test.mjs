@@ -1,0 +1,48 @@
+/** Every view, in both themes, by the rules of axe: nothing that keeps people out. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { after, before, describe, it } from 'node:test';
+import { browsers, site } from './browsers.mjs';
+import { load, settled } from './support.mjs';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const chromium = browsers.find(({ name }) => name === 'Chromium');
+
+/** What axe finds, a line each. */
+async function violations(page) {
+  await page.page.evaluate(axe);
+  return page.evaluate(async () => {
+    const { violations } = await window.axe.run(document, {
+      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+    });
+    return violations.flatMap(({ id, help, nodes }) => nodes.map(({ target }) => `${id}: ${help}: ${target.join(' ')}`));
+  });
+}
+
+for (const colorScheme of ['light', 'dark']) {
+  describe(`axe in the ${colorScheme} theme`, { skip: !site || !chromium }, () => {
+    let browser;
+    let page;
+    before(async () => {
+      browser = await chromium.launch();
+      // What axe does to a page is what the page's policy forbids.
+      page = await load(browser, site, { colorScheme, bypassCSP: true });
+    });
+    after(() => browser?.close());
+
+    it('finds nothing before anything is open', async () => assert.deepEqual(await violations(page), []));
+
+    it('finds nothing in any view', async () => {
+      await page.click('[data-sample]');
+      await settled(page);
+      const views = await page.evaluate(() => Array.from(document.querySelectorAll('[data-view]'), (button) => button.dataset.view));
+      assert.ok(views.length > 1);
+      for (const view of views) {
+        await page.click(`[data-view="${view}"]`);
+        await page.until((wanted) => document.querySelector(`[data-view="${wanted}"]`).getAttribute('aria-current') === 'page', view);
+        assert.deepEqual(await violations(page), [], view);
+      }
+    });
+  });
+}

@@ -1,0 +1,233 @@
+/** The views: by keyboard alone, for people who see or hear them otherwise, and on a telephone. */
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { browsers, site } from './browsers.mjs';
+import { filesIn, goldenFolder, load, open, scratch, settled, virstor } from './support.mjs';
+
+const chromium = browsers.find(({ name }) => name === 'Chromium');
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+const pathsOf = (set) => filesIn(goldenFolder(set)).map((file) => join(goldenFolder(set), file));
+
+/** What axe objects to: a line for each rule. */
+async function objections(page) {
+  return page.evaluate(async () => {
+    const { violations } = await window.axe.run(document, {
+      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+    });
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(' | ')}`);
+  });
+}
+
+/** The views that are offered. */
+const offered = () => Array.from(document.querySelectorAll('[data-view]'), (button) => button.dataset.view);
+
+async function show(page, view) {
+  await page.click(`[data-view=${view}]`);
+  // What a view asks of the engine comes with the next messages.
+  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 150)));
+}
+
+describe('views', { skip: !site || !chromium }, () => {
+  let browser;
+  before(async () => {
+    browser = await chromium.launch();
+  });
+  after(() => browser?.close());
+
+  const looks = [
+    ['light', { colorScheme: 'light' }, ['ufs2-little', '19-map-two-on-one', '07-foreign-id', '05-incomplete-set']],
+    ['dark', { colorScheme: 'dark' }, ['19-map-two-on-one', '05-incomplete-set']],
+    ['forced colours', { forcedColors: 'active' }, ['19-map-two-on-one']],
+    ['a telephone', { viewport: { width: 390, height: 844 }, hasTouch: true }, ['ufs2-little', '07-foreign-id']],
+  ];
+  for (const [look, options, sets] of looks) {
+    for (const set of sets) {
+      it(`of ${set} in ${look} can be used by everybody`, async () => {
+        // Only the injection of axe needs the policy out of the way.
+        const page = await load(browser, site, { ...options, bypassCSP: true });
+        await page.page.evaluate(AXE);
+        const found = [];
+        const judge = async (what) => found.push(...(await objections(page)).map((line) => `${what}: ${line}`));
+        await judge('before anything is open');
+        await open(page, pathsOf(set));
+        for (const view of await page.evaluate(offered)) {
+          await show(page, view);
+          if (view === 'map') await page.evaluate(() => (location.hash = 'map?at=0x20000'));
+          await judge(view);
+          const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+          if (wider > 0) found.push(`${view} is ${wider} pixels too wide`);
+        }
+        for (const key of ['?', 'Control+k']) {
+          await page.page.keyboard.press(key);
+          await judge(`dialog of ${key}`);
+          await page.page.keyboard.press('Escape');
+        }
+        assert.deepEqual(found, []);
+        assert.deepEqual(page.errors, []);
+        await page.close();
+      });
+    }
+  }
+
+  it('can be used by keyboard alone', async () => {
+    const page = await load(browser, site);
+    const { keyboard } = page.page;
+    const press = async (...keys) => {
+      for (const key of keys) await keyboard.press(key);
+    };
+    const tabTo = async (selector) => {
+      for (let step = 0; step < 60; step += 1) {
+        if (await page.evaluate((wanted) => document.activeElement?.matches(wanted), selector)) return;
+        await press('Tab');
+      }
+      assert.fail(`Tab does not lead to ${selector}`);
+    };
+    const hash = () => page.evaluate(() => location.hash);
+    const reached = (fragment) => page.until((wanted) => location.hash === wanted, fragment);
+
+    await tabTo('[data-sample]');
+    await press('Enter');
+    await settled(page);
+    await press('2');
+    await reached('#map');
+    await tabTo('canvas[role=slider]');
+    await press('ArrowRight', 'ArrowRight');
+    await reached('#map?at=0x20000');
+    const told = () => page.evaluate(() => document.activeElement.getAttribute('aria-valuetext'));
+    await page.until(() => document.activeElement.getAttribute('aria-valuetext').includes('component'));
+    assert.match(await told(), /^chunk 1 at 0x20000: data on component \d$/);
+    await press('End');
+    await reached('#map?at=0x1fe0000');
+    await press('Enter');
+    await reached('#hex?at=0x1fe0000');
+    await press('g');
+    await keyboard.type('c16');
+    await press('Enter');
+    await reached('#hex?at=0x200000');
+    await press('Escape');
+    await tabTo('.dump-rows');
+    await press('ArrowDown', 'Shift+ArrowRight');
+    await reached('#hex?at=0x200011');
+    assert.equal(await page.evaluate(() => document.querySelectorAll('.cells .on').length), 2);
+    await press('Control+k');
+    await keyboard.type('hilb');
+    await press('Enter');
+    await page.until(() => location.hash.startsWith('#map?layout=hilbert'));
+    await press('?');
+    assert.equal(await page.evaluate(() => document.querySelector('dialog[open] h2').textContent), 'Keyboard shortcuts');
+    await press('Escape');
+    await page.until(() => document.querySelector('dialog[open]') === null);
+    await press('6');
+    await tabTo('.export button.main');
+    const saved = page.page.waitForEvent('download');
+    // Where to is asked in a window of the system, which no test can reach.
+    await page.evaluate(() => delete window.showSaveFilePicker);
+    await page.evaluate(() => delete Window.prototype.showSaveFilePicker);
+    await press('1', '6');
+    await tabTo('.export button.main');
+    await press('Enter');
+    await saved;
+    await page.until(() => document.querySelector('[data-sha256]') !== null);
+    const sha256 = await page.evaluate(() => document.querySelector('[data-sha256]').textContent.trim());
+    assert.equal(sha256, '3db41d200c4f1c66b888ba74eefa175dc4dcb36bab3128192d5a381f9b40bc1d');
+    assert.match(await hash(), /^#export/);
+    assert.deepEqual(page.errors, []);
+    await page.close();
+  });
+
+  it('show one place: map, table, bytes, component', async () => {
+    const page = await load(browser, site);
+    await open(page, pathsOf('ufs2-little'));
+    await show(page, 'map');
+    await page.click('.rows tbody tr:nth-child(3) button');
+    const place = await page.evaluate(() => location.hash);
+    await page.until(() => document.querySelector('.rows tr.here') !== null);
+    await page.until(() => document.querySelector('.lane canvas:not([aria-valuetext="nothing selected"])') !== null);
+    await page.click('.place .buttons button:nth-child(2)');
+    await page.until(() => location.hash.includes('in=c'));
+    await page.until(() => Array.from(document.querySelectorAll('.place button'), (each) => each.textContent).includes('On the volume'));
+    await page.evaluate(() => Array.from(document.querySelectorAll('.place button')).find((each) => each.textContent === 'On the volume').click());
+    await page.until((wanted) => location.hash === wanted.replace('#map', '#hex'), place);
+    await page.close();
+  });
+
+  it('come back by their link, and a wrong link does no harm', async () => {
+    const page = await load(browser, `${site}#hex?in=c1&at=0x40`);
+    await open(page, pathsOf('02-fresh-three'));
+    await page.until(() => document.querySelector('.cells .here')?.dataset.at === '64');
+    assert.equal(await page.evaluate(() => document.querySelector('.hex-view select').value), 'c1');
+    for (const fragment of ['#hex?in=c999&at=0xffffffffffffffff&volume=77', '#nowhere?&&=%', '#map?at=-1']) {
+      await page.evaluate((wanted) => (location.hash = wanted), fragment);
+      await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100)));
+      assert.ok(await page.evaluate(() => document.querySelector('main').innerText.length > 50), fragment);
+    }
+    assert.deepEqual(page.errors, []);
+    await page.close();
+  });
+
+  it('save the map as the program prints it', async () => {
+    const page = await load(browser, site);
+    for (const set of ['15-map-provider-out-of-range', 'ufs2-little']) {
+      await open(page, pathsOf(set));
+      await page.until(() => window.virstor.index.value?.done === window.virstor.index.value?.chunks);
+      const saved = page.page.waitForEvent('download');
+      await page.page.keyboard.press('Control+k');
+      await page.page.keyboard.type('save the map as json');
+      await page.page.keyboard.press('Enter');
+      const { out } = await virstor(goldenFolder(set), 'map', '--json', ...filesIn(goldenFolder(set)));
+      assert.equal(readFileSync(await (await saved).path(), 'utf8'), out, set);
+    }
+    await page.close();
+  });
+
+  it('find bytes, and stop when told to', async () => {
+    const page = await load(browser, site);
+    await open(page, pathsOf('ufs2-little'));
+    await page.page.keyboard.press('/');
+    await page.until(() => document.activeElement?.id === 'needle');
+    await page.page.keyboard.type('dir1/dir2');
+    await page.page.keyboard.press('Enter');
+    await page.until(() => document.querySelector('.hits button') !== null);
+    await page.click('.hits button');
+    await page.until(() => document.querySelectorAll('.cells .on').length === 9);
+    await page.page.selectOption('.search select', 'hex');
+    await page.page.fill('#needle', 'abc');
+    await page.page.keyboard.press('Enter');
+    await page.until(() => document.querySelector('.search [role=alert]') !== null);
+    await page.close();
+  });
+
+  it('compare with a raw image as the program does, and with another set', async (test) => {
+    const folder = scratch(test);
+    const files = pathsOf('ufs2-little');
+    const image = join(folder, 'home.raw');
+    await virstor(folder, 'export', '--quiet', '-o', image, ...files);
+    const changed = readFileSync(image);
+    for (const place of [5, 0x200000, 0x200001, 0x1fffffe]) changed[place] ^= 0xff;
+    writeFileSync(image, changed);
+    const page = await load(browser, site);
+    await open(page, files);
+    await show(page, 'compare');
+    await page.setFiles('[data-pick=other]', [image]);
+    await page.until(() => document.querySelector('[data-compare=bytes] button:not(:disabled)') !== null);
+    await page.click('[data-compare=bytes] button');
+    await page.until(() => /33,554,432/.test(document.querySelector('[data-different]')?.innerText ?? ''));
+    const { out } = await virstor(folder, 'compare', '--json', ...files, '--with', image);
+    const { different, first_difference } = JSON.parse(out);
+    assert.equal(await page.evaluate(() => document.querySelector('[data-different]').dataset.different), String(different));
+    const told = await page.evaluate(() => document.querySelector('[data-different]').innerText);
+    assert.ok(told.includes(`0x${first_difference.toString(16)}`), told);
+
+    await open(page, pathsOf('15-map-provider-out-of-range'));
+    await page.setFiles('[data-pick=other]', pathsOf('19-map-two-on-one'));
+    await page.until(() => document.querySelector('[data-compare=maps]') !== null);
+    const rows = await page.evaluate(() => Array.from(document.querySelectorAll('[data-compare=maps] tbody tr'), (row) => row.innerText));
+    assert.deepEqual(rows.map((row) => row.split('\t')[0]), ['0xa0000', '0xe0000']);
+    assert.deepEqual(page.errors, []);
+    await page.close();
+  });
+});
