@@ -142,6 +142,10 @@ pub(crate) enum Verb {
         virstor:damage (0 data, 1 hole, 2 lost, 3 suspect).\n\
         Exit status: 0 it served and was asked to end, 4 no volume was found, 8 it cannot serve or listen.")]
     Serve(ServeArgs),
+    /// Ask a server that is running: what it has, to add or remove components, to end
+    #[command(after_help = "Example: virstor ctl add --control run disk9.img\n\
+        Exit status: 0 done, 8 the server refused or does not answer.")]
+    Ctl(CtlArgs),
     /// Man pages, shell completions and JSON Schemas, made from the same definitions
     #[cfg(not(target_family = "wasm"))]
     #[command(after_help = "Example: virstor generate completions bash > virstor.bash")]
@@ -718,6 +722,12 @@ pub(crate) struct ServeArgs {
     /// be, and goes on where it was left
     #[arg(long, value_name = "OVERLAY")]
     pub(crate) overlay: Option<PathBuf>,
+    /// What to do with a write for which the volume has no room
+    #[arg(long, value_enum, value_name = "HOW", default_value = "error")]
+    pub(crate) when_full: WhenFull,
+    /// Take requests of 'virstor ctl' in this folder, which is made if need be
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) control: Option<PathBuf>,
     /// What to do about lost ranges
     #[arg(long, value_enum, default_value = "error")]
     pub(crate) missing: Missing,
@@ -739,6 +749,56 @@ pub(crate) struct ServeArgs {
     /// Print every request, on stderr
     #[arg(long, value_enum, value_name = "FORM")]
     pub(crate) log: Option<LogForm>,
+}
+
+/// What to do with a write for which the volume has no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WhenFull {
+    /// Answer that there is none
+    Error,
+    /// Let it wait until a component is added ('virstor ctl add')
+    Wait,
+}
+
+/// Arguments of `ctl`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CtlArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) action: CtlAction,
+}
+
+/// What a server is asked.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CtlAction {
+    /// What it serves, how much room there is, how many clients there are
+    Status(CtlCommon),
+    /// Add FILEs to the volume as new components
+    Add(CtlFiles),
+    /// Remove components of which no chunk is in use
+    Remove(CtlFiles),
+    /// End, as a signal would have it
+    Stop(CtlCommon),
+}
+
+/// Which server.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CtlCommon {
+    /// The folder that the server was given by --control
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) control: PathBuf,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Which server, and what it is to add or remove.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CtlFiles {
+    #[command(flatten)]
+    pub(crate) common: CtlCommon,
+    /// Images or disks, by the names that the server knows them by
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<String>,
 }
 
 /// How sums are printed.

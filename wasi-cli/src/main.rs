@@ -80,6 +80,7 @@ fn run(args: &Args) -> Result<Status, Failure> {
         Verb::Undo(undo) => verb::undo::run(undo),
         Verb::Overlay(overlay) => verb::overlay::run(overlay),
         Verb::Serve(serve) => verb::serve::run(serve),
+        Verb::Ctl(ctl) => verb::ctl::run(ctl),
         #[cfg(not(target_family = "wasm"))]
         Verb::Generate(generate) => verb::generate::run(generate),
     }

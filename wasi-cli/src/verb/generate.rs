@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::CommandFactory;
 use virstor_inspect::document::{
-    change, check, collect, dump, export, info, map, overlay, repair, serve, status, undo,
+    change, check, collect, ctl, dump, export, info, map, overlay, repair, serve, status, undo,
 };
 
 use crate::args::{Args, Generate, GenerateArgs};
@@ -63,6 +63,7 @@ fn schemas(folder: &Path) -> Result<(), Failure> {
         ("compare", schemars::schema_for!(export::Compare)),
         ("serve", schemars::schema_for!(serve::Serve)),
         ("overlay-diff", schemars::schema_for!(overlay::OverlayDiff)),
+        ("ctl", schemars::schema_for!(ctl::Ctl)),
         ("overlay", schemars::schema_for!(overlay::OverlayAfter)),
     ];
     for (name, schema) in schemas {

@@ -117,6 +117,15 @@ impl Journal {
         self.report(fault);
     }
 
+    /// A write waits because there is no room for the chunks it takes.
+    pub(crate) fn full(&self, needed: u64) {
+        if !self.quiet {
+            output::note(&format!(
+                "the volume is full: a request waits for {needed} chunks until a component is added by 'virstor ctl add'"
+            ));
+        }
+    }
+
     /// Prints the sums, if they are wanted.
     pub(crate) fn end(&self) {
         if !self.sums {
