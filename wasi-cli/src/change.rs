@@ -2,7 +2,6 @@
 //!
 //! In this order: the plan stands; the files are opened for writing and locked; they still are what was looked
 //! at; the undo log is begun; then, group by group, the log is durable before the disks change.
-#![allow(dead_code, reason = "the verbs that change sets come with their own commits")]
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -86,12 +85,6 @@ impl Change {
     /// Whether there is nothing to do.
     pub(crate) fn is_empty(&self) -> bool {
         self.patches.is_empty()
-    }
-
-    /// How many bytes are changed.
-    pub(crate) fn bytes(&self) -> u64 {
-        let len = |target: virstor::patch::Target| target.range.end - target.range.start;
-        self.patches.iter().filter_map(Patch::target).map(len).sum()
     }
 
     /// Does it, with an undo log in `log` or in the first file `virstor-undo-NAME-N.log` that does not exist; gives
