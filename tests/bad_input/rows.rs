@@ -45,7 +45,7 @@ pub(crate) enum Stdout {
 }
 
 /// A row that prints nothing, changes nothing and can be run everywhere.
-fn row(
+pub(crate) fn row(
     name: &'static str,
     make: fn(&Path),
     arguments: &'static [&'static str],
@@ -57,15 +57,15 @@ fn row(
 }
 
 impl Row {
-    fn prints(self, text: &'static str) -> Self {
+    pub(crate) fn prints(self, text: &'static str) -> Self {
         Self { stdout: Stdout::Has(text), ..self }
     }
 
-    fn to(self, stdout: Stdout) -> Self {
+    pub(crate) fn to(self, stdout: Stdout) -> Self {
         Self { stdout, ..self }
     }
 
-    fn creates(self, creates: &'static [&'static str]) -> Self {
+    pub(crate) fn creates(self, creates: &'static [&'static str]) -> Self {
         Self { creates, ..self }
     }
 
@@ -89,6 +89,7 @@ pub(crate) fn all() -> Vec<Row> {
         arguments(),
         labels(),
         changes(),
+        crate::rescue::all(),
     ]
     .into_iter()
     .flatten()
@@ -973,11 +974,11 @@ fn forbidden(folder: &Path) {
     fs::set_permissions(folder.join("f"), fs::Permissions::from_mode(0o000)).expect("it is ours");
 }
 
-fn file(folder: &Path, name: &str, bytes: &[u8]) {
+pub(crate) fn file(folder: &Path, name: &str, bytes: &[u8]) {
     fs::write(folder.join(name), bytes).expect("there is room");
 }
 
-fn folder(folder: &Path, name: &str) {
+pub(crate) fn folder(folder: &Path, name: &str) {
     fs::create_dir(folder.join(name)).expect("there is room");
 }
 
@@ -999,7 +1000,7 @@ fn shorten(folder: &Path, name: &str, len: u64) {
     file.set_len(len).expect("it is a file");
 }
 
-fn keep(folder: &Path, set: SetBuilder) {
+pub(crate) fn keep(folder: &Path, set: SetBuilder) {
     for (name, disk) in set.build() {
         write(folder, &name, &disk);
     }
@@ -1028,7 +1029,7 @@ fn read_only(folder: &Path) {
 }
 
 /// Three components with a chunk each: c0, c1, c2.
-fn trio(folder: &Path) {
+pub(crate) fn trio(folder: &Path) {
     let set =
         SetBuilder::new("dev").components([1 << 20; 3]).map(0, 0, 2).map(1, 1, 0).map(2, 2, 0).filled(1);
     keep(folder, set);

@@ -155,6 +155,14 @@ pub(crate) struct Input {
     /// Sector size of the disks in bytes [default: found by where the record sits]
     #[arg(long, value_name = "N", value_parser = parse_sector_size)]
     pub(crate) sector_size: Option<u32>,
+    /// What could not be rescued from a disk: the mapfile of ddrescue for the image; without FILE= the one called
+    /// like it (c1.map for c1)
+    #[arg(long, value_name = "[FILE=]MAPFILE")]
+    pub(crate) bad: Vec<OsString>,
+    /// Read a set without records as chunk-size=SIZE,order=FILE:FILE..[,virtual-size=SIZE][,sector-size=N][,name=NAME]
+    /// [,id=N]; '-' in the order is a component that is missing
+    #[arg(long, value_name = "WHAT", value_parser = crate::assume::parse)]
+    pub(crate) assume: Option<crate::assume::Assume>,
     /// How much of a file to search for a record that is not at its end: a size, 'all' or 'none'
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_scan)]
     pub(crate) scan: u64,
@@ -237,6 +245,18 @@ pub(crate) struct MapArgs {
     /// The form of 'qemu-img map --output=json'
     #[arg(long)]
     pub(crate) qemu: bool,
+    /// A mapfile of GNU ddrescue: '-' is lost, '+' is the rest; with --component, '+' is what matters there
+    #[arg(long, conflicts_with_all = ["totals", "reverse", "qemu", "json", "range"])]
+    pub(crate) ddrescue: bool,
+    /// Draw the components, one line of blocks each
+    #[arg(long, conflicts_with_all = ["totals", "reverse", "qemu", "json", "range", "ddrescue"])]
+    pub(crate) picture: bool,
+    /// Chunks that no entry names and that hold data, in the order of the disks: for maps that were lost
+    #[arg(long, conflicts_with_all = ["totals", "reverse", "qemu", "range", "ddrescue", "picture"])]
+    pub(crate) orphans: bool,
+    /// The component to make a mapfile for: only what the volume has there is worth rescuing (--domain-mapfile)
+    #[arg(long, value_name = "N", requires = "ddrescue")]
+    pub(crate) component: Option<u16>,
     /// Only this part of the volume: START-END, START+LENGTH or START-
     #[arg(long, value_name = "RANGE", value_parser = range::parse)]
     pub(crate) range: Option<RangeSpec>,
@@ -249,6 +269,12 @@ pub(crate) struct CheckArgs {
     pub(crate) input: Input,
     #[command(flatten)]
     pub(crate) output: Output,
+    /// Read the data, too: orphans, chunks of zeros, what lies outside of chunks
+    #[arg(long)]
+    pub(crate) deep: bool,
+    /// Also draw the components, one line of blocks each
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) picture: bool,
 }
 
 /// Arguments of `export`.
@@ -266,7 +292,7 @@ pub(crate) struct ExportArgs {
     pub(crate) format: Option<Format>,
     /// What to do about lost ranges
     #[arg(long, value_enum, default_value = "error")]
-    pub(crate) missing: Missing,
+    pub(crate) missing: FillLost,
     /// Only this part of the volume: START-END, START+LENGTH or START-
     #[arg(long, value_name = "RANGE", value_parser = range::parse)]
     pub(crate) range: Option<RangeSpec>,
@@ -282,6 +308,17 @@ pub(crate) enum Format {
     Raw,
     /// qcow2 version 3
     Qcow2,
+}
+
+/// What to do about lost ranges in an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FillLost {
+    /// They are an error
+    Error,
+    /// They become zeros
+    Zero,
+    /// They become lines of text that name the byte, so that damaged files can be found by it
+    Pattern,
 }
 
 /// What to do about lost ranges.

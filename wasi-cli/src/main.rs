@@ -1,6 +1,8 @@
 //! The `virstor` program: the engine on files, natively and as a WASI program.
 
 mod args;
+mod assume;
+mod bad;
 mod change;
 mod contents;
 mod disk;
@@ -10,6 +12,7 @@ mod identity;
 mod new_file;
 mod output;
 mod overlay;
+mod picture;
 mod progress;
 mod range;
 mod size;

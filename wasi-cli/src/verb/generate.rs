@@ -54,6 +54,7 @@ fn schemas(folder: &Path) -> Result<(), Failure> {
         ("map", schemars::schema_for!(Vec<map::Extent>)),
         ("map-totals", schemars::schema_for!(map::Totals)),
         ("map-reverse", schemars::schema_for!(Vec<map::Owner>)),
+        ("map-orphans", schemars::schema_for!(Vec<map::OrphanChunk>)),
         ("map-qemu", schemars::schema_for!(Vec<map::QemuExtent>)),
         ("check", schemars::schema_for!(check::Check)),
         ("export", schemars::schema_for!(export::Export)),

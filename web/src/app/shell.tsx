@@ -25,6 +25,10 @@ export function Shell() {
       forget();
     };
   }, []);
+  useEffect(() => {
+    // On a narrow screen the row of views is wider than the screen.
+    document.querySelector('nav [aria-current=page]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  }, [current.name]);
   return (
     <>
       <a class="skip" href="#main" onClick={skip}>

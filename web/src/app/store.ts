@@ -50,6 +50,9 @@ let indexing = new AbortController();
 /** Opens what was picked; with `add`, beside what is open. */
 export async function openPicked(picked: Picked, add = false): Promise<void> {
   notices.value = picked.problems;
+  if (picked.files.length === 0) {
+    return fail(new EngineError({ code: 'nothing-picked', message: 'there are no files in what was picked' }));
+  }
   await open(add ? merged(files.value, picked.files) : picked.files);
 }
 
@@ -71,11 +74,16 @@ export async function open(list: WireFile[]): Promise<void> {
     if (signal.aborted) return;
     [opened.value, phase.value, work.value] = [result, 'open', null];
     void readMap();
-    await check(signal);
+    await check(signal).catch((error: unknown) => {
+      const again = error instanceof EngineError && error.code === 'engine-stopped' && !signal.aborted;
+      return again ? check(signal) : Promise.reject(error);
+    });
   } catch (error) {
     if (signal.aborted) return;
     phase.value = opened.value ? 'open' : 'failed';
-    fail(error);
+    // Also when the engine has stopped: it does so again when it is asked again.
+    if (error instanceof EngineError && error.code === 'engine-stopped') problem.value = error;
+    else fail(error);
   } finally {
     if (!signal.aborted) work.value = null;
   }

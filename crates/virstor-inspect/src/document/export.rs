@@ -21,8 +21,22 @@ document! {
         pub data: u64,
         /// Bytes that were never written.
         pub hole: u64,
-        /// Bytes that are not to be had; the image has zeros there.
+        /// Bytes that are not to be had; the image has zeros there, or the pattern.
         pub lost: u64,
+        /// The first 100000 stretches of those.
+        pub lost_ranges: Vec<LostRange>,
+    }
+
+    /// Bytes of a volume that are not to be had.
+    pub struct LostRange {
+        /// The first.
+        pub start: u64,
+        /// How many.
+        pub length: u64,
+        /// Why, as in `map`.
+        pub reason: &'static str,
+        /// The component they lie on.
+        pub component: Option<u16>,
     }
 
     /// A volume held against an image.
