@@ -119,7 +119,8 @@ pub fn plan_on<D: ReadAt + Clone, W: ReadAt + Clone + From<OverlayDisk<D>>>(
     let mut last_report = before.clone();
     for _ in 0..MOST_STAGES {
         let after: Heap<W> = Heap::look(planner.files(heap), look, progress);
-        let after_volume = planner.find_volume(&after, volume);
+        let identity = (heap.volumes()[volume].name, heap.volumes()[volume].id);
+        let after_volume = planner.find_volume(&after, identity, volume);
         let after_report = after.check(after_volume, progress);
         planner.members(&after, after_volume);
         let more = match steps {
@@ -186,7 +187,12 @@ impl<D: ReadAt + Clone> Planner<D> {
     }
 
     /// The volume that lies where the one that is repaired does: its name may have changed.
-    fn find_volume<W: ReadAt + Clone>(&self, heap: &Heap<W>, fallback: usize) -> usize {
+    fn find_volume<W: ReadAt + Clone>(
+        &self,
+        heap: &Heap<W>,
+        identity: (Name, u32),
+        fallback: usize,
+    ) -> usize {
         let here = |candidate: usize| {
             let (file, located) = &heap.located()[candidate];
             self.by_place.contains_key(&(*file, located.start))
@@ -194,8 +200,10 @@ impl<D: ReadAt + Clone> Planner<D> {
         let known = |volume: &Volume| {
             volume.components.values().filter(|component| here(component.candidate)).count()
         };
-        let most = heap.volumes().iter().map(known).max().unwrap_or(0);
-        heap.volumes().iter().position(|volume| known(volume) == most).unwrap_or(fallback)
+        // Of a volume that has no component in its place only the name is known.
+        let likeness = |volume: &Volume| (known(volume), (volume.name, volume.id) == identity);
+        let most = heap.volumes().iter().map(likeness).max();
+        heap.volumes().iter().position(|volume| Some(likeness(volume)) == most).unwrap_or(fallback)
     }
 
     /// Takes the components of a volume among the disks, with what the decisions rest on.

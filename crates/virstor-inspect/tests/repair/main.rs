@@ -2,7 +2,6 @@
 
 mod damage;
 mod golden;
-mod hostile;
 mod power;
 mod promises;
 mod support;
