@@ -1,4 +1,5 @@
 //! What was done: a line for each request while it happens, sums at the end.
+#![cfg_attr(target_env = "p1", allow(dead_code, reason = "without sockets nobody can control a server"))]
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
