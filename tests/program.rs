@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use tempfile::TempDir;
+use virstor::io::ReadAt;
 use virstor_inspect::Options;
 use virstor_inspect::document::info::Info;
 use virstor_testkit::golden::{Expect, GoldenSet};
@@ -92,7 +93,7 @@ impl Place {
 }
 
 /// What only looks: verb and options.
-const LOOKS: [&[&str]; 13] = [
+const LOOKS: [&[&str]; 18] = [
     &["info", "--json"],
     &["info"],
     &["info", "--kernel-log=10"],
@@ -106,6 +107,11 @@ const LOOKS: [&[&str]; 13] = [
     &["map", "--qemu"],
     &["check"],
     &["check", "--json"],
+    &["check", "--deep", "--json"],
+    &["map", "--ddrescue"],
+    &["map", "--ddrescue", "--component", "0"],
+    &["map", "--orphans", "--json"],
+    &["collect", "-o", "-"],
 ];
 
 /// Node takes a quarter of a second to start: there, what scripts use most.
@@ -121,7 +127,19 @@ fn parity(place: &Place, runtime: Runtime) -> Result<(), Failed> {
             as_the_engine_says(place, &ours)?;
         }
     }
-    export(place, runtime)
+    export(place, runtime)?;
+    unchanged(place)
+}
+
+/// Looking changes nothing: files of a size that is soon read have the bytes they had.
+fn unchanged(place: &Place) -> Result<(), Failed> {
+    const SOON_READ: u64 = 64 << 20;
+    for (file, disk) in place.set.files.iter().filter(|(_, disk)| disk.size() <= SOON_READ) {
+        if sha256_of_file(&place.folder.join(file))? != disk.sha256() {
+            return Err(format!("{file} was changed").into());
+        }
+    }
+    Ok(())
 }
 
 fn same(what: &[&str], ours: &Run, native: &Run) -> Result<(), Failed> {
@@ -177,7 +195,7 @@ fn export(place: &Place, runtime: Runtime) -> Result<(), Failed> {
 
 /// What `--json` prints follows the schema that is published for it.
 fn schemas(place: &Place) -> Result<(), Failed> {
-    let forms: [(&str, &[&str]); 10] = [
+    let forms: [(&str, &[&str]); 12] = [
         ("info", &["info", "--json"]),
         ("dump", &["dump", "--json"]),
         ("status", &["status", "--json"]),
@@ -185,7 +203,9 @@ fn schemas(place: &Place) -> Result<(), Failed> {
         ("map-totals", &["map", "--json", "--totals"]),
         ("map-reverse", &["map", "--json", "--reverse"]),
         ("map-qemu", &["map", "--json", "--qemu"]),
-        ("check", &["check", "--json"]),
+        ("map-orphans", &["map", "--json", "--orphans"]),
+        ("collect", &["collect", "--json", "--force", "-o", "schemas.specimen"]),
+        ("check", &["check", "--json", "--deep"]),
         ("export", &["export", "--json", "--missing", "zero", "--force", "-o", "schemas.raw"]),
         ("compare", &["compare", "--json", "--with", "schemas.raw"]),
     ];
@@ -199,6 +219,7 @@ fn schemas(place: &Place) -> Result<(), Failed> {
             return Err(format!("{name}: {} at {}", error, error.instance_path()).into());
         }
     }
+    std::fs::remove_file(place.folder.join("schemas.specimen"))?;
     std::fs::remove_file(place.folder.join("schemas.raw"))?;
     Ok(())
 }

@@ -1,5 +1,7 @@
-//! What the README shows is what the program prints: every session in it is run on the sample set.
+//! What the README and the pages for people show is what the program prints: every session in them is run, on the
+//! sample set or on the one that a comment above the session names.
 
+use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -7,19 +9,32 @@ use virstor_testkit::golden::GoldenSet;
 use virstor_tests::runtime::Runtime;
 
 fn main() {
-    let trial = Trial::test("every session of the README", sessions);
-    let trial = trial.with_ignored_flag(!Runtime::Native.is_there());
-    libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit();
+    let page = |path: &'static str, least| {
+        let trial = Trial::test(format!("every session of {path}"), move || sessions(path, least));
+        trial.with_ignored_flag(!Runtime::Native.is_there())
+    };
+    let trials = vec![page("README.md", 4), page("docs/virstor-does-not-come-up.md", 15)];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-fn sessions() -> Result<(), Failed> {
+/// Runs what stands on the page at `path`, which has at least that many steps.
+fn sessions(path: &str, least: usize) -> Result<(), Failed> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let readme = std::fs::read_to_string(root.join("README.md"))?;
-    let folder = tempfile::tempdir()?;
-    GoldenSet::load("ufs2-little").unpack_to(folder.path())?;
+    let page = std::fs::read_to_string(root.join(path))?;
+    let mut folder = sample("ufs2-little")?;
     let mut steps = 0;
-    for block in readme.split("```console\n").skip(1) {
-        let block = block.split("```").next().unwrap_or_default();
+    let mut parts = page.split("```console\n");
+    let mut before = parts.next().unwrap_or_default();
+    for part in parts {
+        let (block, after) = part.split_once("```").unwrap_or((part, ""));
+        if let Some(name) = before.rsplit_once("<!-- set: ").and_then(|(_, name)| name.split_once(" -->")) {
+            folder = sample(name.0)?;
+        }
+        if let Some(damage) = before.rsplit_once("<!-- then: ").and_then(|(_, name)| name.split_once(" -->"))
+        {
+            self::damage(folder.path(), damage.0)?;
+        }
+        before = after;
         // Commands that print nothing here show what to type, not what comes of it.
         for step in block.split("$ ").skip(1).filter(|step| step.trim_end().contains('\n')) {
             let (command, printed) = step.split_once('\n').ok_or("a step has a command")?;
@@ -28,8 +43,40 @@ fn sessions() -> Result<(), Failed> {
             steps += 1;
         }
     }
-    if steps >= 4 { Ok(()) } else { Err(format!("only {steps} steps were found in the README").into()) }
+    if steps >= least { Ok(()) } else { Err(format!("only {steps} steps were found in {path}").into()) }
 }
+
+/// A folder with a golden set, as it is or, with what is behind its name and a comma, damaged.
+fn sample(name: &str) -> Result<tempfile::TempDir, Failed> {
+    let folder = tempfile::tempdir()?;
+    let (name, damage) = name.split_once(", ").unwrap_or((name, ""));
+    GoldenSet::load(name).unpack_to(folder.path())?;
+    self::damage(folder.path(), damage)?;
+    Ok(folder)
+}
+
+/// Does something to the components in a folder: c0, c1 and so on.
+fn damage(folder: &Path, what: &str) -> Result<(), Failed> {
+    match what {
+        "" => {}
+        "without records" => {
+            for path in (0..9).map(|number| folder.join(format!("c{number}"))).filter(|path| path.exists()) {
+                let mut file = std::fs::OpenOptions::new().write(true).open(path)?;
+                file.seek(SeekFrom::End(-512))?;
+                file.write_all(&[0; 512])?;
+            }
+        }
+        "with a mapfile" => std::fs::write(folder.join("c1.map"), MAPFILE)?,
+        _ => return Err(format!("there is no damage called '{what}'").into()),
+    }
+    Ok(())
+}
+
+/// What ddrescue leaves of a disk with two bad sectors.
+const MAPFILE: &str = "0x00050400     +               1\n\
+    0x00000000  0x00050000  +\n\
+    0x00050000  0x00000400  -\n\
+    0x00050400  0x000AFC00  +\n";
 
 fn check(folder: &Path, arguments: &str, printed: &str) -> Result<(), Failed> {
     let (arguments, with_status) =

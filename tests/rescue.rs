@@ -8,10 +8,12 @@ use std::sync::Arc;
 use virstor::io::ReadAt;
 use virstor::patch::Patch;
 use virstor::specimen::Specimen;
+use virstor_inspect::assume::{AssumeError, Assumption, records, suggest};
 use virstor_inspect::collect::{Collected, back_up, collect};
 use virstor_inspect::document::check::{Check, worth_checking};
 use virstor_inspect::document::info::Info;
 use virstor_inspect::document::map::Extent;
+use virstor_inspect::picture::{Block, Picture};
 use virstor_inspect::restore::{Restoration, RestoreError, restoration};
 use virstor_inspect::source::Source;
 use virstor_inspect::{Heap, InputFile, Options};
@@ -272,4 +274,155 @@ fn any_set_with_any_damage_says_in_a_specimen_what_it_says() {
         let heap = heap_of_files(&files);
         assert_eq!(said(&opened(&specimen_of(&heap))), said(&heap));
     });
+}
+
+/// The files of a set with their last sectors gone.
+fn without_records(mut files: Vec<(String, SparseDisk)>) -> Vec<(String, SparseDisk)> {
+    for (_, disk) in &mut files {
+        disk.write_at(disk.size() - 512, &[0; 512]).expect("within");
+    }
+    files
+}
+
+/// The volume as it reads, and the findings above a notice.
+fn contents(heap: &Heap<Disk>) -> (Vec<u8>, Vec<&'static str>) {
+    let mut reader = heap.reader(0, 1 << 20);
+    let mut bytes = vec![0; usize::try_from(reader.volume().size()).expect("small")];
+    reader.read(0, &mut bytes).expect("nothing is lost");
+    let check = Check::new(heap, &[0], true, &mut |_, _, _| ControlFlow::Continue(()));
+    let codes = check.findings.iter().filter(|it| it.severity != "notice").map(|it| it.code).collect();
+    (bytes, codes)
+}
+
+#[test]
+fn a_set_without_records_reads_as_before_when_chunk_size_and_order_are_given() {
+    for name in ["04-full", "38-shuffled", "53-default-geometry", "55-full-fill-constant", "26-add-then-use"]
+    {
+        let set = GoldenSet::load(name);
+        let whole = heap_of(&set);
+        let expected = contents(&whole);
+        let volume = &whole.volumes()[0];
+        let order: Vec<String> =
+            volume.components.values().map(|it| whole.label_of(it.candidate).to_string()).collect();
+        let files: Vec<_> = order.iter().map(|file| (file.clone(), set.disk(file).clone())).collect();
+        let files = without_records(files);
+        assert!(heap_of_files(&files).volumes().is_empty());
+        let assumption = |virtual_size| Assumption {
+            chunk_size: u32::try_from(volume.chunk_size.bytes()).expect("32 bits"),
+            virtual_size,
+            sector_size: 512,
+            name: *b"found\0\0\0\0\0\0\0\0\0\0\0",
+            id: 1,
+        };
+        let disks: Vec<_> = files.iter().map(|(_, disk)| Some(disk)).collect();
+        let assumed = |virtual_size| {
+            let records = records(&disks, &assumption(virtual_size)).expect("it is a set");
+            look(files.iter().zip(records).map(|((file, disk), record)| {
+                let last = record.expect("it is there");
+                let source = Source::file(Arc::new(disk.clone())).with_overlay(last.offset, last.bytes);
+                InputFile { disk: Ok(source), ..input(file, file, None, disk) }
+            }))
+        };
+        assert_eq!(contents(&assumed(Some(volume.size()))), expected, "{name}");
+        // Without a size it is as large as the map may be, and what is more was never written.
+        let longest = assumed(None);
+        let mut reader = longest.reader(0, 1 << 20);
+        let (size, larger) = (volume.size(), reader.volume().size());
+        let mut bytes = vec![0; usize::try_from(size).expect("small")];
+        reader.read(0, &mut bytes).expect("nothing is lost");
+        assert!(bytes == expected.0, "{name}");
+        let rest: Vec<_> = reader.segments(size..larger).map(|segment| segment.place).collect();
+        assert!(rest.iter().all(|place| *place == virstor::plan::SegmentPlace::Hole), "{name}");
+    }
+}
+
+#[test]
+fn the_chunk_size_of_a_file_system_is_suggested() {
+    let set = GoldenSet::load("ufs2-little");
+    let heap = heap_of(&set);
+    let volume = &heap.volumes()[0];
+    let first = heap.label_of(volume.components[&virstor::geometry::ComponentIndex(0)].candidate);
+    let disks: Vec<&SparseDisk> = set.files.values().collect();
+    let suggestion = suggest(&set.disk(first), &disks).expect("it starts with a map");
+    assert_eq!(suggestion.chunk_sizes.first(), Some(&(volume.chunk_size.bytes(), "UFS2")));
+    assert_eq!(suggestion.components, 2, "the third is empty");
+    for (file, disk) in &set.files {
+        assert_eq!(suggest(&disk, &disks).is_some(), file == first, "{file}");
+    }
+}
+
+#[test]
+fn what_cannot_be_a_set_is_not_assumed_to_be_one() {
+    let assumption =
+        Assumption { chunk_size: 131_072, virtual_size: None, sector_size: 512, name: [0; 16], id: 0 };
+    let (empty, small, noise) =
+        (SparseDisk::new(MIB), SparseDisk::new(1000), SparseDisk::from_bytes(&[0x5a; 1 << 20]));
+    let made =
+        |disks: &[Option<&SparseDisk>], assumption: &Assumption| records(disks, assumption).map(|_| ());
+    assert_eq!(made(&[], &assumption), Err(AssumeError::Count(0)));
+    assert_eq!(made(&[None, Some(&empty)], &assumption), Err(AssumeError::Count(2)));
+    assert_eq!(made(&[Some(&empty)], &assumption), Err(AssumeError::NoMap));
+    assert_eq!(made(&[Some(&noise)], &assumption), Err(AssumeError::NoMap));
+    assert_eq!(made(&[Some(&empty), Some(&small)], &assumption), Err(AssumeError::TooSmall(1)));
+    let odd = Assumption { chunk_size: 1000, ..assumption };
+    assert_eq!(made(&[Some(&empty)], &odd), Err(AssumeError::ChunkSize(1000)));
+}
+
+#[test]
+fn the_deep_check_finds_what_only_the_data_tells() {
+    let deep = |files: &[(String, SparseDisk)]| {
+        let heap = heap_of_files(files);
+        let check = Check::with_data(&heap, &[0], true, true, &mut |_, _, _| ControlFlow::Continue(()));
+        let line =
+            |it: &virstor_inspect::document::check::FindingInfo| format!("{} {}", it.severity, it.code);
+        check.findings.iter().map(line).collect::<Vec<_>>()
+    };
+    let built = || SetBuilder::new("dev").components([MIB + 4096, MIB]).map(0, 0, 2).map(1, 0, 3).filled(5);
+    let sound = built().build();
+    assert_eq!(deep(&sound), [""; 0]);
+    let with = |component: usize, offset: u64, bytes: &[u8]| {
+        let mut files = sound.clone();
+        files[component].1.write_at(offset, bytes).expect("within");
+        deep(&files)
+    };
+    const CHUNK: u64 = 128 << 10;
+    assert_eq!(with(1, 3 * CHUNK + 70_000, b"x"), ["notice orphan-data"]);
+    assert_eq!(with(0, 3 * CHUNK, &[0; 128 << 10]), ["notice zero-chunks"]);
+    assert_eq!(with(0, 8 * CHUNK + 5, b"x"), ["notice data-behind-chunks"]);
+    assert_eq!(with(0, 600, b"x"), ["notice reserve-not-empty"]);
+    // Chunk 4 was handed out, and its entry is not there.
+    let mut lost = built().edit_record(0, |record| record.chunk_next = 5).build();
+    lost[0].1.write_at(4 * CHUNK, b"x").expect("within");
+    assert_eq!(deep(&lost), ["error map-entries-lost", "warning orphan-data"]);
+}
+
+#[test]
+fn orphans_of_a_lost_map_are_listed_in_the_order_of_the_disks_with_what_they_look_like() {
+    let set = GoldenSet::load("ufs2-little");
+    let whole = heap_of(&set);
+    let first =
+        whole.label_of(whole.volumes()[0].components[&virstor::geometry::ComponentIndex(0)].candidate);
+    let others = set.files.iter().filter(|(file, _)| *file != first);
+    let files: Vec<_> = others.map(|(file, disk)| (file.clone(), disk.clone())).collect();
+    let heap = heap_of_files(&files);
+    let mut orphans = Vec::new();
+    heap.check_deep(0, &mut |orphan| orphans.push(orphan), &mut |_, _, _| ControlFlow::Continue(()));
+    assert!(orphans.is_sorted_by_key(|orphan| (orphan.index, orphan.chunk)) && !orphans.is_empty());
+}
+
+#[test]
+fn a_picture_shows_each_component_in_a_line() {
+    let letters = |files: &[(String, SparseDisk)], width| {
+        let picture = Picture::new(&heap_of_files(files), 0, width);
+        let line = |(_, line): &(virstor::geometry::ComponentIndex, Vec<Block>)| {
+            line.iter().map(|block| block.letter()).collect::<String>()
+        };
+        picture.lines.iter().map(line).collect::<Vec<_>>()
+    };
+    let set = SetBuilder::new("dev").components([MIB, MIB, MIB]).map(0, 0, 2).map(1, 0, 5).map(9, 2, 6);
+    let mut files = set.map(3, 0, 5).build();
+    assert_eq!(letters(&files, 72), ["mm#--!..", "........", "------#."].map(|line| line.to_string()));
+    assert_eq!(letters(&files, 2), ["++", "..", "-+"]);
+    files.remove(2);
+    assert_eq!(letters(&files, 72)[2], "------#");
 }

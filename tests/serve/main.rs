@@ -1,6 +1,7 @@
 //! The NBD server against the clients people use, natively and in WebAssembly runtimes.
 
 mod contents;
+mod control;
 mod damage;
 mod endings;
 mod interop;
@@ -72,6 +73,8 @@ fn main() {
         add("an_overlay_is_of_one_set", &[Tool::Python], overlay::refused);
         add("an_overlay_that_was_cut_goes_on", &[Tool::Python], overlay::cut);
         add("what_was_flushed_survives_a_kill", &[Tool::Python], killed::while_writing);
+        add("a_full_volume_grows_while_clients_wait", &[Tool::Python], control::full_volumes_grow);
+        add("components_come_and_go_under_load", &[Tool::Python], control::changes_are_atomic);
         add("nbdcopy_goes_in_out_and_across", &[Tool::Nbdcopy], interop::nbdcopy);
         add("qemu_io_finds_its_patterns", &[Tool::QemuIo], interop::qemu_io);
         add("qemu_img_converts_into_a_volume", &[Tool::QemuImg], interop::qemu_img);
@@ -100,6 +103,7 @@ fn main() {
         add("a_unix_socket_is_served_and_removed", &[Tool::Nbdcopy], endings::unix_socket);
         add("an_inherited_socket_is_served", &[Tool::Nbdinfo], endings::activation);
         add("a_set_has_one_writer", &[], writes::locked);
+        add("ctl_says_that_no_server_answers", &[], control::nobody);
         add("an_overlay_has_one_server", &[], overlay::locked);
         add("a_file_that_cannot_be_written_is_named", &[], writes::read_only_file);
     }

@@ -37,6 +37,18 @@ impl Server {
         Ok(Self { child, runtime, uri })
     }
 
+    /// As [`start`](Self::start), for options with `--json`.
+    pub(crate) fn start_json(runtime: Runtime, place: &Place, options: &[&str]) -> Result<Self, Failed> {
+        let options = [&["serve", "--listen", "127.0.0.1:0"], options].concat();
+        let mut command = runtime.command(place.path(), &place.arguments(&options));
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut line)?;
+        let document: serde_json::Value = serde_json::from_str(&line)?;
+        let uri = document["listening"][0].as_str().ok_or("a URI")?.to_string();
+        Ok(Self { child, runtime, uri })
+    }
+
     /// The URI of another of its exports.
     pub(crate) fn export(&self, name: &str) -> String {
         format!("{}/{name}", self.uri)

@@ -46,7 +46,7 @@ pub(crate) fn deaths(runtime: Runtime) -> Outcome {
 /// wrote, memory stays what it was, and the set is clean.
 pub(crate) fn deaths_of_writers(runtime: Runtime) -> Outcome {
     let place = Place::fresh()?;
-    let server = Server::start(runtime, &place, &["--write"])?;
+    let server = Server::start(runtime, &place, &["--write", "--max-clients", "2000"])?;
     let survivor = || Tool::Python.run(place.path(), &["-c", WRITE_AND_READ, &server.uri]).map(drop);
     let burst = |numbers: std::ops::Range<usize>| -> Outcome {
         std::thread::scope(|scope| {
@@ -58,14 +58,14 @@ pub(crate) fn deaths_of_writers(runtime: Runtime) -> Outcome {
             load.join().map_err(|_| Failed::from("the load panicked"))?.and(dying)
         })
     };
-    burst(0..200)?;
+    burst(0..500)?;
     let before = memory(&server);
-    burst(200..1000)?;
+    burst(500..1000)?;
     survivor()?;
     if let (Some(before), Some(after)) = (before, memory(&server))
         && after > before + GROWTH
     {
-        return Err(format!("it had {before} KiB after 200 deaths and {after} KiB after 1000").into());
+        return Err(format!("it had {before} KiB after 500 deaths and {after} KiB after 1000").into());
     }
     server.end()?;
     place.check(&["unclean-stop", "stale-cursor"])

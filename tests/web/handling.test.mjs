@@ -1,6 +1,6 @@
 /** What people do with the page, and what happens to files while it looks at them. */
 import assert from 'node:assert/strict';
-import { closeSync, ftruncateSync, mkdirSync, openSync, renameSync, truncateSync, writeFileSync, copyFileSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync, copyFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
@@ -22,6 +22,12 @@ function sparse(path, size) {
   ftruncateSync(file, size);
   closeSync(file);
   return path;
+}
+
+/** Numbers from 0 to 1 that are the same in every run. */
+function lehmer(seed) {
+  let state = seed;
+  return () => (state = (state * 48271) % 2147483647) / 2147483647;
 }
 
 const shown = () => {
@@ -107,6 +113,29 @@ for (const { name, launch } of browsers) {
       assert.deepEqual(others.map(({ file, reason }) => [file, reason]), [['empty', 'empty'], ['tiny', 'not_virstor']]);
       assert.equal(verdict, 'unusable');
       assert.ok(text > 100, 'the page is not blank');
+    });
+
+    it('keeps its head over hostile records', async (test) => {
+      const folder = scratch(test);
+      const random = lehmer(2026);
+      let files;
+      for (let round = 0; round < 6; round += 1) {
+        files = copies(folder, '04-full');
+        for (const path of files) {
+          const file = openSync(path, 'r+');
+          // Numbers of the record: sizes, counts, indexes. Some become enormous, some nothing.
+          const place = statSync(path).size - 512 + 0x24 + Math.floor(random() * 56);
+          const bytes = Buffer.from(Array.from({ length: 4 }, () => [0, 1, 0x7f, 0xff][Math.floor(random() * 4)]));
+          writeSync(file, bytes, 0, bytes.length, place);
+          closeSync(file);
+        }
+        await open(page, files);
+        const { phase, problem, text } = await page.evaluate(shown);
+        assert.equal(phase, 'open', `round ${round}: ${JSON.stringify(problem)}`);
+        assert.ok(text > 100, `round ${round}: the page is not blank`);
+      }
+      const info = await virstor(folder, 'info', '--json', ...filesIn(folder));
+      assert.equal(await page.evaluate(() => window.virstor.engine.call('json', ['info'])), info.out);
     });
 
     it('stays alive over a text of two gigabytes', async (test) => {
@@ -206,22 +235,21 @@ for (const { name, launch } of browsers) {
     it('notices records that changed behind its back', async (test) => {
       const files = copies(scratch(test), '02-fresh-three');
       await open(page, files);
+      await page.evaluate(() => window.virstor.engine.fingerprint());
       const file = openSync(files[0], 'r+');
-      writeSync(file, Buffer.from([0xff]), 0, 1, 4096);
+      writeSync(file, Buffer.from([0xff]), 0, 1, 40);
       closeSync(file);
       const code = await page.evaluate(async () => {
         const { engine, composeImage, opened } = window.virstor;
-        const before = await engine.call('fingerprint', []).catch((error) => error.code);
         const request = { volume: 0, start: 0n, end: opened.value.info.volumes[0].virtual_size, format: 'raw', allowLost: true };
         try {
           await composeImage(engine, request, { name: 'x', sha256: true });
-          return `exported over ${before}`;
+          return 'exported';
         } catch (error) {
           return error.code;
         }
       });
-      // Firefox reads the new bytes without a word: there a change before the export is only seen by its size.
-      if (name === 'Chromium') assert.equal(code, 'changed');
+      assert.equal(code, 'changed');
     });
 
     it('notices files that are gone', async (test) => {
@@ -253,14 +281,14 @@ describe('dropping in Chromium', { skip: !site || !chromium }, () => {
   after(() => browser?.close());
 
   /** Drops files as a hand does: through the browser's own drag and drop. */
-  async function drop(paths) {
+  async function drop(paths, until = () => window.virstor.files.value.length > 0) {
     const session = await page.page.context().newCDPSession(page.page);
     const data = { items: [], files: paths, dragOperationsMask: 1 };
     const { x, y } = await page.page.locator('[data-drop]').boundingBox();
     for (const type of ['dragEnter', 'dragOver', 'drop']) {
       await session.send('Input.dispatchDragEvent', { type, x: x + 5, y: y + 5, data });
     }
-    await page.until(() => window.virstor.files.value.length > 0);
+    await page.until(until);
     await settled(page);
   }
 
@@ -280,9 +308,16 @@ describe('dropping in Chromium', { skip: !site || !chromium }, () => {
     assert.deepEqual(files, ['outer/inner/c0', 'outer/inner/c1', 'outer/inner/c2']);
   });
 
+  it('says when there is nothing in a folder', async (test) => {
+    const folder = scratch(test);
+    mkdirSync(join(folder, 'nothing'));
+    await page.evaluate(() => window.virstor.close());
+    await drop([join(folder, 'nothing')], () => window.virstor.problem.value !== null);
+    assert.equal((await page.evaluate(shown)).problem.code, 'nothing-picked');
+  });
+
   it('saves an export that is the volume', async (test) => {
     const { createHash } = await import('node:crypto');
-    const { readFileSync } = await import('node:fs');
     await open(page, copies(scratch(test), 'ufs2-little'));
     const saved = page.page.waitForEvent('download');
     const sha256 = await page.evaluate(async () => {
@@ -318,9 +353,33 @@ describe('dropping in Chromium', { skip: !site || !chromium }, () => {
     assert.equal(sparse.hex, sparse.sha256);
     assert.equal(sparse.hex, '3db41d200c4f1c66b888ba74eefa175dc4dcb36bab3128192d5a381f9b40bc1d');
     const ours = Buffer.from(qcow2, 'base64');
-    const { readFileSync } = await import('node:fs');
     const made = await virstor(folder, 'export', '--quiet', '-o', 'x.qcow2', ...filesIn(folder));
     assert.equal(made.status, 0, made.err);
     assert.ok(ours.equals(readFileSync(join(folder, 'x.qcow2'))), 'the page and the program make the same image');
   });
 });
+
+for (const { name, launch } of browsers) {
+  describe(`a repair planned in ${name}`, { skip: !site }, () => {
+    let browser;
+    let page;
+    before(async () => {
+      browser = await launch();
+      page = await load(browser, site);
+    });
+    after(() => browser?.close());
+
+    for (const set of ['24-torn-closing-metadata', '22-torn-data-without-map', '16-map-chunk-out-of-range']) {
+      it(`is the one that the program plans for ${set}`, async (test) => {
+        const folder = scratch(test);
+        const files = copies(folder, set);
+        await open(page, files);
+        const plan = await page.evaluate(async () => (await window.virstor.engine.call('repair', [0, false])).json);
+        const planned = await virstor(folder, 'repair', '--plan-out', 'plan.json', ...filesIn(folder));
+        if (planned.status === 16) return test.skip('this program has no repair yet');
+        const saved = JSON.parse(readFileSync(join(folder, 'plan.json'), 'utf8'));
+        assert.deepEqual(JSON.parse(plan), saved);
+      });
+    }
+  });
+}

@@ -199,6 +199,8 @@ test('rows of a dump are kept in sight and inside', () => {
   assert.equal(revealed(10n, 5n, 20), 5n);
   assert.equal(revealed(10n, 29n, 20), 10n);
   assert.equal(revealed(10n, 30n, 20), 11n);
+  assert.equal(revealed(10n, 900n, 20), 894n);
+  assert.equal(revealed(900n, 4n, 20), -2n);
   assert.equal(clampRow(-4n, 100n, 16, 3), 0n);
   assert.equal(clampRow(99n, 100n, 16, 3), 4n);
   assert.equal(clampRow(99n, 0n, 16, 3), 0n);

@@ -39,10 +39,10 @@ describe('views', { skip: !site || !chromium }, () => {
   after(() => browser?.close());
 
   const looks = [
-    ['light', { colorScheme: 'light' }, ['ufs2-little', '19-map-two-on-one', '07-foreign-id', '05-incomplete-set']],
-    ['dark', { colorScheme: 'dark' }, ['19-map-two-on-one', '05-incomplete-set']],
+    ['light', { colorScheme: 'light' }, ['19-map-two-on-one', '07-foreign-id', '05-incomplete-set']],
+    ['dark', { colorScheme: 'dark' }, ['15-map-provider-out-of-range']],
     ['forced colours', { forcedColors: 'active' }, ['19-map-two-on-one']],
-    ['a telephone', { viewport: { width: 390, height: 844 }, hasTouch: true }, ['ufs2-little', '07-foreign-id']],
+    ['a telephone', { viewport: { width: 390, height: 844 }, hasTouch: true }, ['ufs2-little', '19-map-two-on-one']],
   ];
   for (const [look, options, sets] of looks) {
     for (const set of sets) {
@@ -58,6 +58,8 @@ describe('views', { skip: !site || !chromium }, () => {
           await show(page, view);
           if (view === 'map') await page.evaluate(() => (location.hash = 'map?at=0x20000'));
           await judge(view);
+          if (view === 'repair') await page.until(() => !document.querySelector('main').innerText.includes('Planning'));
+          if (view === 'repair') await page.evaluate(() => document.querySelectorAll('details').forEach((each) => (each.open = true)));
           const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
           if (wider > 0) found.push(`${view} is ${wider} pixels too wide`);
         }
@@ -227,6 +229,28 @@ describe('views', { skip: !site || !chromium }, () => {
     await page.until(() => document.querySelector('[data-compare=maps]') !== null);
     const rows = await page.evaluate(() => Array.from(document.querySelectorAll('[data-compare=maps] tbody tr'), (row) => row.innerText));
     assert.deepEqual(rows.map((row) => row.split('\t')[0]), ['0xa0000', '0xe0000']);
+    assert.deepEqual(page.errors, []);
+    await page.close();
+  });
+
+  it('show what a repair would do, and save its plan', async () => {
+    const page = await load(browser, site);
+    await open(page, pathsOf('19-map-two-on-one'));
+    await show(page, 'repair');
+    await page.until(() => document.querySelector('[data-repair=plan]') !== null);
+    assert.equal(await page.evaluate(() => document.querySelector('[data-repair-verdict]').dataset.repairVerdict), 'clean');
+    const saved = page.page.waitForEvent('download');
+    await page.click('section button.main');
+    const plan = JSON.parse(readFileSync(await (await saved).path(), 'utf8'));
+    assert.deepEqual([plan.format, plan.volume, plan.id], ['virstor-plan', 'dev', 7]);
+    const steps = await page.evaluate(() => document.querySelectorAll('[data-repair=plan] > li').length);
+    assert.equal(steps, plan.steps.length);
+
+    await open(page, pathsOf('15-map-provider-out-of-range'));
+    await page.until(() => document.querySelector('[data-repair=nothing]') !== null);
+    await page.click('.line-label input');
+    await page.until(() => document.querySelector('[data-repair-verdict=clean]') !== null);
+    assert.ok(await page.evaluate(() => document.querySelector('.steps .lossy') !== null));
     assert.deepEqual(page.errors, []);
     await page.close();
   });

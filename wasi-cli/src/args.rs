@@ -87,7 +87,8 @@ pub(crate) enum Verb {
     Compact(CompactArgs),
     /// Put a raw image into a volume
     #[command(after_help = "Example: virstor import -i home.raw disk*.img --verify\n\
-        Zeros take no space. Data in the volume is overwritten only with --force, and then without an undo log.")]
+        Zeros take no space. The undo log takes the image out again; what free chunks held before is not kept.\n\
+        Data in the volume is overwritten only with --force, and then without an undo log.")]
     Import(ImportArgs),
     /// Give a volume another name
     #[command(after_help = "Example: virstor rename new-home disk*.img\n\
@@ -141,6 +142,10 @@ pub(crate) enum Verb {
         virstor:damage (0 data, 1 hole, 2 lost, 3 suspect).\n\
         Exit status: 0 it served and was asked to end, 4 no volume was found, 8 it cannot serve or listen.")]
     Serve(ServeArgs),
+    /// Ask a server that is running: what it has, to add or remove components, to end
+    #[command(after_help = "Example: virstor ctl add --control run disk9.img\n\
+        Exit status: 0 done, 8 the server refused or does not answer.")]
+    Ctl(CtlArgs),
     /// Man pages, shell completions and JSON Schemas, made from the same definitions
     #[cfg(not(target_family = "wasm"))]
     #[command(after_help = "Example: virstor generate completions bash > virstor.bash")]
@@ -162,6 +167,14 @@ pub(crate) struct Input {
     /// Sector size of the disks in bytes [default: found by where the record sits]
     #[arg(long, value_name = "N", value_parser = parse_sector_size)]
     pub(crate) sector_size: Option<u32>,
+    /// What could not be rescued from a disk: the mapfile of ddrescue for the image; without FILE= the one called
+    /// like it (c1.map for c1)
+    #[arg(long, value_name = "[FILE=]MAPFILE")]
+    pub(crate) bad: Vec<OsString>,
+    /// Read a set without records as chunk-size=SIZE,order=FILE:FILE..[,virtual-size=SIZE][,sector-size=N][,name=NAME]
+    /// [,id=N]; '-' in the order is a component that is missing
+    #[arg(long, value_name = "WHAT", value_parser = crate::assume::parse)]
+    pub(crate) assume: Option<crate::assume::Assume>,
     /// How much of a file to search for a record that is not at its end: a size, 'all' or 'none'
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_scan)]
     pub(crate) scan: u64,
@@ -244,6 +257,18 @@ pub(crate) struct MapArgs {
     /// The form of 'qemu-img map --output=json'
     #[arg(long)]
     pub(crate) qemu: bool,
+    /// A mapfile of GNU ddrescue: '-' is lost, '+' is the rest; with --component, '+' is what matters there
+    #[arg(long, conflicts_with_all = ["totals", "reverse", "qemu", "json", "range"])]
+    pub(crate) ddrescue: bool,
+    /// Draw the components, one line of blocks each
+    #[arg(long, conflicts_with_all = ["totals", "reverse", "qemu", "json", "range", "ddrescue"])]
+    pub(crate) picture: bool,
+    /// Chunks that no entry names and that hold data, in the order of the disks: for maps that were lost
+    #[arg(long, conflicts_with_all = ["totals", "reverse", "qemu", "range", "ddrescue", "picture"])]
+    pub(crate) orphans: bool,
+    /// The component to make a mapfile for: only what the volume has there is worth rescuing (--domain-mapfile)
+    #[arg(long, value_name = "N", requires = "ddrescue")]
+    pub(crate) component: Option<u16>,
     /// Only this part of the volume: START-END, START+LENGTH or START-
     #[arg(long, value_name = "RANGE", value_parser = range::parse)]
     pub(crate) range: Option<RangeSpec>,
@@ -256,6 +281,12 @@ pub(crate) struct CheckArgs {
     pub(crate) input: Input,
     #[command(flatten)]
     pub(crate) output: Output,
+    /// Read the data, too: orphans, chunks of zeros, what lies outside of chunks
+    #[arg(long)]
+    pub(crate) deep: bool,
+    /// Also draw the components, one line of blocks each
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) picture: bool,
 }
 
 /// Arguments of `export`.
@@ -273,7 +304,7 @@ pub(crate) struct ExportArgs {
     pub(crate) format: Option<Format>,
     /// What to do about lost ranges
     #[arg(long, value_enum, default_value = "error")]
-    pub(crate) missing: Missing,
+    pub(crate) missing: FillLost,
     /// Only this part of the volume: START-END, START+LENGTH or START-
     #[arg(long, value_name = "RANGE", value_parser = range::parse)]
     pub(crate) range: Option<RangeSpec>,
@@ -289,6 +320,17 @@ pub(crate) enum Format {
     Raw,
     /// qcow2 version 3
     Qcow2,
+}
+
+/// What to do about lost ranges in an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FillLost {
+    /// They are an error
+    Error,
+    /// They become zeros
+    Zero,
+    /// They become lines of text that name the byte, so that damaged files can be found by it
+    Pattern,
 }
 
 /// What to do about lost ranges.
@@ -680,6 +722,12 @@ pub(crate) struct ServeArgs {
     /// be, and goes on where it was left
     #[arg(long, value_name = "OVERLAY")]
     pub(crate) overlay: Option<PathBuf>,
+    /// What to do with a write for which the volume has no room
+    #[arg(long, value_enum, value_name = "HOW", default_value = "error")]
+    pub(crate) when_full: WhenFull,
+    /// Take requests of 'virstor ctl' in this folder, which is made if need be
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) control: Option<PathBuf>,
     /// What to do about lost ranges
     #[arg(long, value_enum, default_value = "error")]
     pub(crate) missing: Missing,
@@ -701,6 +749,56 @@ pub(crate) struct ServeArgs {
     /// Print every request, on stderr
     #[arg(long, value_enum, value_name = "FORM")]
     pub(crate) log: Option<LogForm>,
+}
+
+/// What to do with a write for which the volume has no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WhenFull {
+    /// Answer that there is none
+    Error,
+    /// Let it wait until a component is added ('virstor ctl add')
+    Wait,
+}
+
+/// Arguments of `ctl`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CtlArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) action: CtlAction,
+}
+
+/// What a server is asked.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CtlAction {
+    /// What it serves, how much room there is, how many clients there are
+    Status(CtlCommon),
+    /// Add FILEs to the volume as new components
+    Add(CtlFiles),
+    /// Remove components of which no chunk is in use
+    Remove(CtlFiles),
+    /// End, as a signal would have it
+    Stop(CtlCommon),
+}
+
+/// Which server.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CtlCommon {
+    /// The folder that the server was given by --control
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) control: PathBuf,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Which server, and what it is to add or remove.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CtlFiles {
+    #[command(flatten)]
+    pub(crate) common: CtlCommon,
+    /// Images or disks, by the names that the server knows them by
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<String>,
 }
 
 /// How sums are printed.

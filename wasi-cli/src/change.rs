@@ -18,7 +18,7 @@ use virstor_inspect::Heap;
 use crate::args::{Input, Output};
 use crate::disk::{Disk, WritableDisk};
 use crate::failure::{Failure, host_reason};
-use crate::heap::FileSpec;
+use crate::heap::{self, FileSpec};
 use crate::identity::Identity;
 use crate::output::{note, shown};
 use crate::progress::Progress;
@@ -72,12 +72,7 @@ impl Change {
         patches: Vec<Patch>,
     ) -> Result<Self, Failure> {
         let header = |(place, disk, guarded): &(Place, &Disk, Vec<Range<u64>>)| {
-            if disk.source().plain().is_none() {
-                let (label, what) = (&place.label, disk.source().is_specimen());
-                let what =
-                    if what { "is in a specimen" } else { "has assumed records or areas given as bad" };
-                return Err(Failure::Operation(format!("{label}: {what}, so nothing can be written to it")));
-            }
+            heap::writable(&place.label, disk)?;
             let window = Window::new(*disk, place.start, place.len).expect("the place is within the file");
             DiskHeader::new(&place.label, place.start, &window, guarded)
                 .map_err(|error| failure(place, &error))

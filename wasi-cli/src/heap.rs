@@ -5,16 +5,18 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use virstor::io::IoError;
+use virstor::io::{IoError, ReadAt};
 use virstor::kernel::Tunables;
 use virstor::plan::ReadError;
 use virstor::specimen::{FileInfo, Purpose, Specimen};
+use virstor_inspect::ddrescue::Mapfile;
 use virstor_inspect::document::map::lost;
 use virstor_inspect::heap::Stranger;
 use virstor_inspect::source::Source;
 use virstor_inspect::{Heap, InputFile, Options, Stage};
 
 use crate::args::{Input, Output};
+use crate::bad;
 use crate::disk::{Disk, HostDisk};
 use crate::failure::Failure;
 use crate::identity::Identity;
@@ -43,8 +45,14 @@ pub(crate) fn open(input: &Input, output: Output, tunables: Tunables) -> Result<
     }
     let preferred = preferred(input, &files)?;
     let mut inputs = Vec::new();
+    let paths: Vec<&Path> = files.iter().map(|(spec, _)| spec.path).collect();
+    let bad = bad::mapfiles(&input.bad, &paths)?;
     for (number, (spec, _)) in files.iter().enumerate() {
-        inputs.extend(opened(spec, preferred.contains(&number), input, output));
+        let bad = bad.iter().find(|(about, _)| *about == number).map(|(_, mapfile)| mapfile);
+        inputs.extend(opened(spec, bad, preferred.contains(&number), input, output));
+    }
+    if let Some(assume) = &input.assume {
+        assume.put_over(&mut inputs, &paths)?;
     }
     let options = Options { scan_len: input.scan, tunables };
     let mut progress = Progress::new(output.progress, output.quiet);
@@ -52,6 +60,7 @@ pub(crate) fn open(input: &Input, output: Output, tunables: Tunables) -> Result<
         let what = match stage {
             Stage::Searching(file) => format!("searching {file}"),
             Stage::ReadingMap(file) => format!("reading the map on {file}"),
+            Stage::ReadingData(file) => format!("reading the data from {file} on"),
         };
         progress.report(&what, done, total);
         ControlFlow::Continue(())
@@ -59,7 +68,13 @@ pub(crate) fn open(input: &Input, output: Output, tunables: Tunables) -> Result<
 }
 
 /// What a FILE is: itself, or the files that it is a specimen of.
-fn opened(spec: &FileSpec<'_>, preferred: bool, input: &Input, output: Output) -> Vec<InputFile<Disk>> {
+fn opened(
+    spec: &FileSpec<'_>,
+    bad: Option<&Mapfile>,
+    preferred: bool,
+    input: &Input,
+    output: Output,
+) -> Vec<InputFile<Disk>> {
     let sector_size = spec.sector_size.or(input.sector_size);
     let label = shown(spec.path);
     let file = |disk| {
@@ -70,7 +85,8 @@ fn opened(spec: &FileSpec<'_>, preferred: bool, input: &Input, output: Output) -
         Err(reason) => return file(Err(reason)),
     };
     if !Specimen::is_one(&disk) {
-        return file(Ok(Disk::new(Source::file(disk), spec.path)));
+        let areas = bad.map_or_else(Vec::new, |mapfile| mapfile.bad_areas(disk.size()));
+        return file(Ok(Disk::new(Source::file(disk).with_bad_areas(areas), spec.path)));
     }
     let specimen = match Specimen::open(disk) {
         Ok(specimen) => Arc::new(specimen),
@@ -136,6 +152,36 @@ pub(crate) fn refuse_specimen(heap: &Heap<Disk>, volume: usize, verb: &str) -> R
         }
     }
     Ok(())
+}
+
+/// Refuses to change a volume of which something is read that is not in its files.
+///
+/// # Errors
+///
+/// [`Failure::Operation`] when a component comes from a specimen, has an assumed record, or areas given as bad.
+pub(crate) fn refuse_unwritable(heap: &Heap<Disk>, volume: usize) -> Result<(), Failure> {
+    for component in heap.volumes()[volume].components.values() {
+        let file = &heap.files()[heap.located()[component.candidate].0];
+        file.disk.as_ref().map_or(Ok(()), |disk| writable(&file.label, disk))?;
+    }
+    Ok(())
+}
+
+/// Whether `disk` is what is written to when its file is.
+///
+/// # Errors
+///
+/// As [`refuse_unwritable`]; `label` is what people call it.
+pub(crate) fn writable(label: &str, disk: &Disk) -> Result<(), Failure> {
+    if disk.source().plain().is_some() {
+        return Ok(());
+    }
+    let what = match (disk.source().is_specimen(), disk.source().is_assumed()) {
+        (true, _) => "is in a specimen",
+        (_, true) => "has an assumed record",
+        _ => "has areas that are given as bad",
+    };
+    Err(Failure::Operation(format!("{label}: {what}, so nothing can be written to it")))
 }
 
 /// Whether `path` leads to one of the files.
@@ -262,6 +308,12 @@ fn names(heap: &Heap<Disk>) -> String {
 /// That there is no volume. A file that cannot be read is named first: it may be the one.
 fn nothing_found(heap: &Heap<Disk>) -> Failure {
     let others = virstor_inspect::document::info::Info::new(heap, &[]).other_files;
+    let unclaimed: Vec<_> = heap.unclaimed().iter().map(|file| heap.unclaimed_disk(file)).collect();
+    for (file, disk) in heap.unclaimed().iter().zip(&unclaimed) {
+        if let Some(suggestion) = virstor_inspect::assume::suggest(disk, &unclaimed) {
+            crate::assume::note(&heap.files()[file.file].label, &suggestion);
+        }
+    }
     let unreadable = others.iter().find(|other| other.reason == "unreadable");
     let line = match (unreadable.or(others.first()), others.len()) {
         (None, _) => "no virstor volume here".into(),

@@ -1,6 +1,8 @@
 //! The `virstor` program: the engine on files, natively and as a WASI program.
 
 mod args;
+mod assume;
+mod bad;
 mod change;
 mod contents;
 mod disk;
@@ -10,6 +12,7 @@ mod identity;
 mod new_file;
 mod output;
 mod overlay;
+mod picture;
 mod progress;
 mod range;
 mod size;
@@ -77,6 +80,7 @@ fn run(args: &Args) -> Result<Status, Failure> {
         Verb::Undo(undo) => verb::undo::run(undo),
         Verb::Overlay(overlay) => verb::overlay::run(overlay),
         Verb::Serve(serve) => verb::serve::run(serve),
+        Verb::Ctl(ctl) => verb::ctl::run(ctl),
         #[cfg(not(target_family = "wasm"))]
         Verb::Generate(generate) => verb::generate::run(generate),
     }

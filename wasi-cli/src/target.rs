@@ -55,6 +55,7 @@ impl Target {
                 volume.name
             )));
         }
+        heap::refuse_unwritable(&heap, number)?;
         refuse_damaged(&heap, number, args.force)?;
         let reader = heap.reader(number, verb::MAP_MEMORY);
         let first = reader.disk(ComponentIndex(0)).expect("no component is missing");

@@ -7,6 +7,7 @@ pub(crate) mod clear;
 pub(crate) mod collect;
 pub(crate) mod compact;
 pub(crate) mod compare;
+pub(crate) mod ctl;
 pub(crate) mod dump;
 pub(crate) mod export;
 #[cfg(not(target_family = "wasm"))]

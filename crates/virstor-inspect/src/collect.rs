@@ -8,9 +8,10 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use virstor::assemble::Volume;
+use virstor::check::Fault;
 use virstor::format::{ByteOrder, ComponentFlags, MAP_ENTRY_LEN, RECORD_LEN, Record, SECTOR_SIZES, VERSION};
 use virstor::geometry::ComponentIndex;
 use virstor::io::{IoError, ReadAt};
@@ -100,6 +101,20 @@ pub fn back_up<D: ReadAt + Clone, E>(
     making.finish()
 }
 
+/// Maps on disks without a record, by the number of the volume whose component 0 is missing and that of the disk.
+fn lost_maps<D: ReadAt + Clone>(heap: &Heap<D>) -> Vec<(usize, usize)> {
+    let headless = |(_, volume): &(usize, &Volume)| !volume.components.contains_key(&ComponentIndex(0));
+    let volumes = heap.volumes().iter().enumerate().filter(headless).map(|(number, _)| number);
+    let lost = |number| {
+        let report = heap.check(number, &mut |_, _, _| ControlFlow::Continue(()));
+        report.findings.into_iter().filter_map(move |finding| match finding.fault {
+            Fault::RecordLost { disk, .. } => Some((number, disk)),
+            _ => None,
+        })
+    };
+    volumes.flat_map(lost).collect()
+}
+
 /// The last part of a path: where it lay is nobody else's business.
 fn base_name(label: &str) -> String {
     let base = label.rsplit(['/', '\\']).next().unwrap_or(label);
@@ -162,6 +177,13 @@ impl Places {
         if scanned && size > 0 {
             let scan_len = heap.options().scan_len;
             places.blanks.push((size.saturating_sub(scan_len) >> 20 << 20)..size);
+        }
+        for (volume, disk) in lost_maps(heap) {
+            let place = &heap.unclaimed()[disk];
+            if place.file == number {
+                let len = heap.volumes()[volume].virtual_chunks() * MAP_ENTRY_LEN as u64;
+                places.maps.push((place.start..place.start + len, ByteOrder::Little));
+            }
         }
         for unclaimed in heap.unclaimed().iter().filter(|unclaimed| unclaimed.file == number) {
             let end = unclaimed.start + unclaimed.len;

@@ -6,6 +6,7 @@
 pub mod change;
 pub mod check;
 pub mod collect;
+pub mod ctl;
 pub mod dump;
 pub mod export;
 pub mod info;

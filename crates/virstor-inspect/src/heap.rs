@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
 
 use virstor::assemble::{Assembly, Candidate, Volume, assemble};
-use virstor::check::{Report, Subject, check};
+use virstor::check::{Finding, Hearers, Orphan, Report, Subject, check, deep};
 use virstor::format::Name;
 use virstor::geometry::ComponentIndex;
 use virstor::io::{IoError, ReadAt, Window};
@@ -13,6 +13,7 @@ use virstor::locate::{DEFAULT_SCAN_LEN, Located, Place, Region, Search, locate};
 use virstor::map::{self, Bounds, ComponentBounds, MapReport};
 use virstor::plan::VolumeReader;
 use virstor_partitions::Partition;
+use virstor_partitions::signature::signature_of;
 
 /// A file as it is handed in.
 #[derive(Debug, Clone)]
@@ -51,6 +52,8 @@ pub enum Stage<'a> {
     Searching(&'a str),
     /// Reading the map of a volume from a file.
     ReadingMap(&'a str),
+    /// Reading the data of a volume, which begins in a file.
+    ReadingData(&'a str),
 }
 
 /// Hears `(stage, bytes done, bytes in all)`; breaking stops that piece of work, not the whole.
@@ -266,6 +269,25 @@ impl<D: ReadAt + Clone> Heap<D> {
         let first = volume.components.get(&ComponentIndex(0));
         let label = first.map_or("", |first| self.label_of(first.candidate));
         check(&subject, &mut |done, all| progress(Stage::ReadingMap(label), done, all))
+    }
+
+    /// Reads the data of one volume, too: what [`deep`] finds. `orphan` hears of every chunk without an owner that
+    /// holds something.
+    pub fn check_deep(
+        &self,
+        number: usize,
+        orphan: &mut dyn FnMut(Orphan),
+        progress: &mut Progress<'_>,
+    ) -> Vec<Finding> {
+        let volume = &self.assembly.volumes[number];
+        let first = volume.components.values().next();
+        let label = first.map_or("", |first| self.label_of(first.candidate));
+        let mut hearers = Hearers {
+            probe: &signature_of,
+            orphan,
+            progress: &mut |done, all| progress(Stage::ReadingData(label), done, all),
+        };
+        deep(volume, &self.disks(volume), self.maps[number].order, &mut hearers)
     }
 
     /// Files and partitions without a record, in the order in which [`check`](Self::check) numbers them.

@@ -9,10 +9,12 @@
 //! ```
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod assume;
 pub mod collect;
 pub mod ddrescue;
 pub mod document;
 pub mod heap;
+pub mod picture;
 pub mod repair;
 pub mod restore;
 pub mod source;

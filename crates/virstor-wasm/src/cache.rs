@@ -45,8 +45,9 @@ pub struct Cache<F> {
 #[derive(Debug)]
 struct File<F> {
     fetch: F,
-    /// The block behind the last fetch, and how many blocks that one had.
+    /// The block behind the last fetch, its first one, and how many blocks it had.
     next: u64,
+    first: u64,
     ahead: u64,
 }
 
@@ -108,21 +109,29 @@ impl<F: Fetch> Cache<F> {
         Ok(&block.bytes)
     }
 
-    /// Fetches a block, those behind it that are wanted too, and more where reading goes on from fetch to fetch.
+    /// Fetches a block, those behind it that are wanted too, and more where reading goes on from fetch to fetch, in
+    /// either direction.
     fn load(&mut self, file: usize, number: u64, wanted: u64) -> Result<(), String> {
-        let size = self.files[file].fetch.size();
-        let ahead = if self.files[file].next == number { self.files[file].ahead * 2 } else { 1 };
-        let ahead = ahead.max(wanted).min(READ_AHEAD).min(size.div_ceil(BLOCK) - number);
-        let unknown = |block: &u64| !self.blocks.contains_key(&(file, *block));
-        let ahead = (number..number + ahead).take_while(unknown).count() as u64;
-        if self.fetch(file, number, ahead).is_err() {
+        let blocks = self.files[file].fetch.size().div_ceil(BLOCK);
+        let File { next, first, ahead, .. } = self.files[file];
+        let wanted = wanted.min(READ_AHEAD).min(blocks - number);
+        let more = (ahead * 2).clamp(wanted, READ_AHEAD);
+        let (start, count) = if next == number {
+            (number, more.min(blocks - number))
+        } else if first == number + wanted {
+            (first.saturating_sub(more), more.min(first))
+        } else {
+            (number, wanted)
+        };
+        let fetched = if self.fetch(file, start, count).is_ok() {
+            (start, count)
+        } else {
             // One of the others may be to blame.
             self.fetch(file, number, 1)?;
-            self.files[file].ahead = 1;
-        } else {
-            self.files[file].ahead = ahead.max(1);
-        }
-        self.files[file].next = number + self.files[file].ahead;
+            (number, 1)
+        };
+        let file = &mut self.files[file];
+        (file.first, file.ahead, file.next) = (fetched.0, fetched.1, fetched.0 + fetched.1);
         Ok(())
     }
 
@@ -167,7 +176,7 @@ impl<F: Fetch> Cached<F> {
     pub fn new(cache: &Rc<RefCell<Cache<F>>>, fetch: F) -> Self {
         let size = fetch.size();
         let mut inner = cache.borrow_mut();
-        inner.files.push(File { fetch, next: u64::MAX, ahead: 1 });
+        inner.files.push(File { fetch, next: u64::MAX, first: u64::MAX, ahead: 1 });
         Self { cache: Rc::clone(cache), file: inner.files.len() - 1, size }
     }
 }
@@ -245,6 +254,16 @@ mod tests {
         let disk = Cached::new(&cache, Numbers { size: 20 << 20, bad: None });
         for piece in 0..320 {
             check(&disk, piece << 16, 1 << 16);
+        }
+        assert!(cache.borrow().fetches() < 12, "{} fetches", cache.borrow().fetches());
+    }
+
+    #[test]
+    fn so_does_reading_from_the_end_to_the_start() {
+        let cache = Cache::new(1 << 30);
+        let disk = Cached::new(&cache, Numbers { size: (20 << 20) - 77, bad: None });
+        for piece in (0..19).rev() {
+            check(&disk, piece << 20, 1 << 20);
         }
         assert!(cache.borrow().fetches() < 12, "{} fetches", cache.borrow().fetches());
     }

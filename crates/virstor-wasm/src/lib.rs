@@ -17,6 +17,7 @@ pub mod error;
 pub mod image;
 pub mod index;
 pub mod picture;
+pub mod repair;
 pub mod runs;
 pub mod search;
 pub mod session;

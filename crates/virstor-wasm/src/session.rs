@@ -11,7 +11,7 @@ use virstor::io::ReadAt;
 use virstor::plan::{Lost, ReadError, Segment, SegmentPlace, VolumeReader};
 use virstor_inspect::document::check::{Check, worth_checking};
 use virstor_inspect::document::dump::Dump;
-use virstor_inspect::document::export::Export;
+use virstor_inspect::document::export::{Export, LostRange};
 use virstor_inspect::document::info::Info;
 use virstor_inspect::document::map::{Extent, Totals};
 use virstor_inspect::document::record::RecordInfo;
@@ -28,7 +28,7 @@ use crate::index::{MOST_LANE_CHUNKS, MapIndex};
 use crate::object;
 use crate::picture::{Cell, NO_COMPONENT};
 use crate::search::{Hunt, Stretch};
-use crate::source::Source;
+use crate::source::{AnyDisk as Disk, Source};
 
 /// Memory for blocks of files: the map of 8 million chunks fits.
 const CACHE_MEMORY: u64 = 48 << 20;
@@ -46,7 +46,6 @@ const MOST_ROWS: usize = 1 << 16;
 /// How long blocks are kept when nobody reads.
 const IDLE: u32 = 60_000;
 
-type Disk = Cached<Source>;
 type Reader = VolumeReader<ComponentDisk<Disk>>;
 type SharedCache = Rc<RefCell<Cache<Source>>>;
 
@@ -96,7 +95,7 @@ impl Session {
         sector_size: Option<u32>,
         preferred: bool,
     ) {
-        let disk = Source::new(file, size).map(|source| Cached::new(&self.cache, source));
+        let disk = Source::new(file, size).map(|source| Disk::new(Cached::new(&self.cache, source)));
         self.files.push(InputFile {
             label: virstor::format::Printable(label.as_bytes()).to_string(),
             provider: provider.as_bytes().to_vec(),
@@ -161,17 +160,6 @@ impl Session {
     /// The document of `check`. `progress` as for [`look`](Self::look).
     pub fn check(&self, progress: &Function) -> Result<JsValue, Refusal> {
         Ok(object::from(&self.check_document(progress)?))
-    }
-
-    /// What the program prints for `verb --json`, byte for byte, for `info`, `dump`, `status` and `check`.
-    pub fn json(&self, verb: &str, progress: &Function) -> Result<String, Refusal> {
-        match verb {
-            "info" => Ok(line(&self.info_document()?)),
-            "dump" => Ok(line(&Dump::all(self.heap()?))),
-            "status" => Ok(line(&Status::new(self.heap()?))),
-            "check" => Ok(line(&self.check_document(progress)?)),
-            _ => Err(Refusal::Format { reason: format!("{verb} has no document here") }),
-        }
     }
 
     /// Goes on reading a map into its index, by at most `chunks` chunks.
@@ -398,7 +386,9 @@ impl Session {
         output: &str,
     ) -> Result<JsValue, Refusal> {
         let totals = self.totals_document(volume, start, end)?;
-        let opened = self.opened(volume)?.reader.volume();
+        let reader = &mut self.opened(volume)?.reader;
+        let lost_ranges = LostRange::all(reader.segments(start..end));
+        let opened = reader.volume();
         let format = match Format::named(format)? {
             Format::Raw => "raw",
             Format::Qcow2 => "qcow2",
@@ -414,6 +404,7 @@ impl Session {
             data: totals.data,
             hole: totals.hole,
             lost: totals.lost,
+            lost_ranges,
         }))
     }
 
@@ -464,7 +455,7 @@ impl Default for Session {
 }
 
 impl Session {
-    fn heap(&self) -> Result<&Rc<Heap<Disk>>, Refusal> {
+    pub(crate) fn heap(&self) -> Result<&Rc<Heap<Disk>>, Refusal> {
         self.heap.as_ref().ok_or(Refusal::NothingOpen)
     }
 
@@ -839,10 +830,11 @@ impl ImageParts {
     }
 }
 
-fn tell(progress: &Function, stage: Stage<'_>, done: u64, all: u64) {
+pub(crate) fn tell(progress: &Function, stage: Stage<'_>, done: u64, all: u64) {
     let (stage, label) = match stage {
         Stage::Searching(label) => ("searching", label),
         Stage::ReadingMap(label) => ("reading-map", label),
+        Stage::ReadingData(label) => ("reading-data", label),
     };
     // Whoever listens badly does not stop the work.
     _ = progress.call4(&JsValue::NULL, &stage.into(), &label.into(), &done.into(), &all.into());
@@ -863,10 +855,6 @@ fn check_picture(first: u64, bits: u32, cells: usize) -> Result<(), Refusal> {
 
 fn within(start: u64, end: u64, size: u64) -> Result<Range<u64>, Refusal> {
     if start <= end && end <= size { Ok(start..end) } else { Err(Refusal::OutOfRange { start, end, size }) }
-}
-
-fn line(document: &impl Serialize) -> String {
-    serde_json::to_string(document).expect("a document is plain data") + "\n"
 }
 
 fn take(

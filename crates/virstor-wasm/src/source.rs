@@ -1,6 +1,11 @@
 //! A file of the browser, read synchronously.
 
+use std::fmt;
+use std::rc::Rc;
+
 use js_sys::Uint8Array;
+use virstor::io::{IoError, ReadAt};
+use virstor::overlay::OverlayDisk;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::FileReaderSync;
 
@@ -36,11 +41,8 @@ impl Source {
         let expected = self.size as f64;
         #[expect(clippy::float_cmp, reason = "both are whole numbers")]
         if self.size > MAX_SAFE || self.file.size() != expected {
-            return Err(format!(
-                "the file had {} bytes when it was picked, and has {} now",
-                self.size,
-                self.file.size()
-            ));
+            let picked = self.size;
+            return Err(format!("the file had {picked} bytes when it was picked, and has another size now"));
         }
         Ok(())
     }
@@ -63,6 +65,40 @@ impl Fetch for Source {
         }
         bytes.copy_to(buf);
         Ok(())
+    }
+}
+
+/// A disk of a session: a file, or a file as it would be after a repair. Which of them is not part of the type, so that
+/// the engine is in the module once.
+#[derive(Clone)]
+pub struct AnyDisk(Rc<dyn ReadAt>);
+
+impl AnyDisk {
+    /// `disk`, whatever it is.
+    pub fn new(disk: impl ReadAt + 'static) -> Self {
+        Self(Rc::new(disk))
+    }
+}
+
+impl fmt::Debug for AnyDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AnyDisk({} bytes)", self.0.size())
+    }
+}
+
+impl From<OverlayDisk<AnyDisk>> for AnyDisk {
+    fn from(disk: OverlayDisk<AnyDisk>) -> Self {
+        Self::new(disk)
+    }
+}
+
+impl ReadAt for AnyDisk {
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
+        self.0.read_at(offset, buf)
     }
 }
 

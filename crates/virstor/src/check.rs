@@ -24,6 +24,7 @@
 //! counts, and [`LISTED`] findings of each kind; the rest of a kind is counted.
 
 mod allocation;
+mod deep;
 mod finding;
 pub(crate) mod map_pass;
 pub(crate) mod ownership;
@@ -31,11 +32,13 @@ mod records;
 mod sizes;
 mod text;
 mod unclaimed;
+mod unreadable;
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
+pub use self::deep::{Hearers, Orphan, deep};
 pub use self::finding::{Code, Fault, Finding, Repair, Severity, Torn};
 pub use self::text::Party;
 use crate::assemble::{Assembly, Candidate, Problem, Volume};
@@ -124,9 +127,11 @@ pub fn check<D: ReadAt>(
     let pass = map_pass::read_map(volume, disk, watch, &mut of_map, progress);
 
     let mut findings = Findings::default();
+    unclaimed::lost_first(subject, &mut findings);
     let stale = records::judge(subject, &pass, &last_sectors, &mut findings);
     sizes::judge(volume, &pass, &mut findings);
     findings.append(of_map);
+    unreadable::judge(volume, subject.disks, pass.order, &mut findings);
     if pass.whole && disk.is_some() {
         allocation::judge(volume, &pass, &stale, &mut findings);
     }

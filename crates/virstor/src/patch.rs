@@ -145,7 +145,8 @@ pub fn is_ambiguous(group: &[Patch]) -> bool {
     })
 }
 
-/// A disk failed while patches were performed. Performing all of them again is safe.
+/// A disk failed while patches were performed. Performing all of them again is safe where none is a copy: what was copied
+/// may be overwritten by a later group. [`undo::perform`](crate::undo::perform) is for those.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatchError {
     /// Whose disk.

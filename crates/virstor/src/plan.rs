@@ -9,7 +9,7 @@ use core::ops::Range;
 
 use crate::assemble::Volume;
 use crate::format::{ByteOrder, MapEntry};
-use crate::geometry::ComponentIndex;
+use crate::geometry::{ComponentIndex, VirtualChunk};
 use crate::io::{IoError, ReadAt};
 use crate::map::{Bounds, ComponentBounds, MapPages, Run, is_valid};
 
@@ -73,6 +73,17 @@ impl Segment {
             (here, there) => here == there,
         }
     }
+}
+
+/// Entries of the map, not zero, each of which names the chunk behind that of the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The first.
+    pub at: VirtualChunk,
+    /// What it says; it need not be allocated, or name what there is.
+    pub entry: MapEntry,
+    /// How many there are.
+    pub chunks: u64,
 }
 
 /// A volume that can be read: its geometry, the disks of its components, its map.
@@ -148,6 +159,27 @@ impl<D: ReadAt> VolumeReader<D> {
             end: range.end,
             pending: None,
         }
+    }
+
+    /// What the map says of its chunks, in order: stretches of entries that are alike. Nothing is judged, and
+    /// nothing is left out but entries that cannot be read or are zero.
+    pub fn rows(&mut self) -> impl Iterator<Item = Row> {
+        let map = &mut self.map;
+        let end = map.as_ref().map_or(0, MapPages::entries);
+        let mut next = 0;
+        core::iter::from_fn(move || {
+            while next < end {
+                let at = VirtualChunk(next);
+                match map.as_mut()?.run(at, end - next) {
+                    Run::Zero(chunks) | Run::Unreadable(chunks) => next += chunks,
+                    Run::Row(entry, chunks) => {
+                        next += chunks;
+                        return Some(Row { at, entry, chunks });
+                    }
+                }
+            }
+            None
+        })
     }
 
     /// Fills `buf` with the volume's bytes from `offset` on.

@@ -10,6 +10,7 @@ mod scan;
 mod serving;
 mod table;
 mod volume;
+mod write;
 
 use crate::build::Program;
 use crate::process::which;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 
 use measure::Contender;
 pub(crate) use measure::{RELAY, relay};
+pub(crate) use write::{WRITES, writes};
 
 /// How often everything is run, unless the user says otherwise.
 const ROUNDS: usize = 5;
@@ -63,7 +65,7 @@ pub(crate) fn bench(args: &[OsString]) -> Result<()> {
 
 impl Bench {
     fn measure(&self) -> Result<String> {
-        let mut steps = Steps::new(Program::ALL.len() + 6);
+        let mut steps = Steps::new(Program::ALL.len() + 7);
         steps.run("wasm targets", toolchain::ensure_targets)?;
         for program in Program::ALL {
             steps.run(program.step(), || program.build(&self.workspace))?;
@@ -77,6 +79,7 @@ impl Bench {
             machine::describe(&self.folder, &programs)
         ));
         report.add(steps.show("export beside its peers", || export::report(self))?);
+        report.add(steps.show("writing beside its peers", || write::report(self))?);
         report.add(steps.show("serving beside its peers", || serving::report(self))?);
         report.add(steps.show("opening large volumes", || opening::report(self))?);
         report.add(steps.show("passes over maps", scan::report)?);

@@ -60,6 +60,7 @@ fn perform(verb: &str, args: &[OsString]) -> Result<ExitCode> {
         ("bench", [web]) if web == "--web" => web_test::bench_web()?,
         ("bench", options) => bench::bench(options)?,
         (bench::RELAY, words) => bench::relay(words)?,
+        (bench::WRITES, words) => bench::writes(words)?,
         ("soak", options) => soak::soak(options)?,
         ("build", []) => build::build_all()?,
         ("package", []) => package::package()?,

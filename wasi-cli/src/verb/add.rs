@@ -88,7 +88,7 @@ pub(crate) fn print(
     Ok(Status::Fine)
 }
 
-fn refusal(error: &AddError, new: &[NewDisk]) -> Failure {
+pub(crate) fn refusal(error: &AddError, new: &[NewDisk]) -> Failure {
     let file = |number: &usize| &new[*number].label;
     match error {
         AddError::NoComponents => Failure::Usage("no FILE is given after --new".into()),

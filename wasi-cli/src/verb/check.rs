@@ -10,7 +10,7 @@ use virstor_inspect::document::check::{Check, FindingInfo, worth_checking};
 use crate::args::CheckArgs;
 use crate::failure::{Failure, Status};
 use crate::progress::Progress;
-use crate::{heap, output};
+use crate::{heap, output, picture};
 
 pub(crate) fn run(args: &CheckArgs) -> Result<Status, Failure> {
     let heap = heap::open(&args.input, args.output, Tunables::default())?;
@@ -21,17 +21,28 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Status, Failure> {
     };
     let mut progress = Progress::new(args.output.progress, args.output.quiet);
     let mut report = |stage: Stage<'_>, done, total| {
-        if let Stage::ReadingMap(file) = stage {
-            progress.report(&format!("checking the map on {file}"), done, total);
+        match stage {
+            Stage::ReadingMap(file) => progress.report(&format!("checking the map on {file}"), done, total),
+            Stage::ReadingData(file) => {
+                progress.report(&format!("reading the data from {file} on"), done, total);
+            }
+            Stage::Searching(_) => {}
         }
         ControlFlow::Continue(())
     };
-    let check = Check::new(&heap, chosen.as_deref().unwrap_or_default(), all, &mut report);
+    let numbers = chosen.as_deref().unwrap_or_default();
+    if args.deep {
+        numbers.iter().try_for_each(|number| heap::refuse_specimen(&heap, *number, "check --deep"))?;
+    }
+    let check = Check::with_data(&heap, numbers, all, args.deep, &mut report);
     drop(progress);
     if args.output.json {
         output::print_json(&check)?;
     } else if chosen.is_ok() || !check.findings.is_empty() {
         output::print(&text(&check))?;
+        if args.picture {
+            numbers.iter().try_for_each(|number| picture::print(&heap, *number))?;
+        }
     }
     chosen?;
     if heap::unreadable(&heap) {
@@ -46,9 +57,15 @@ type Belongs = fn(&FindingInfo) -> bool;
 
 /// What can be done about findings, in the order in which it is said.
 const GROUPS: [(&str, Belongs); 4] = [
-    ("can be mended without losing anything", |finding| above_notice(finding) && finding.repair == "safe"),
-    ("can be mended by giving something up", |finding| above_notice(finding) && finding.repair == "lossy"),
-    ("cannot be mended here", |finding| above_notice(finding) && finding.repair == "none"),
+    ("can be mended without losing anything ('virstor repair')", |finding| {
+        above_notice(finding) && finding.repair == "safe"
+    }),
+    ("can be mended by giving something up ('virstor repair --lossy')", |finding| {
+        above_notice(finding) && finding.repair == "lossy"
+    }),
+    ("needs somebody's decision, or is past mending; save what can be read ('virstor export')", |finding| {
+        above_notice(finding) && finding.repair == "none"
+    }),
     ("worth knowing", |finding| !above_notice(finding)),
 ];
 

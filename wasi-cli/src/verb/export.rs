@@ -1,6 +1,7 @@
 //! `export`: the volume as an image.
 
 mod copy;
+mod lost;
 mod qcow2;
 mod raw;
 
@@ -9,15 +10,16 @@ use std::ops::Range;
 use std::path::Path;
 
 use virstor::geometry::ComponentIndex;
+use virstor::io::ReadAt;
 use virstor::kernel::Tunables;
-use virstor::plan::{ReadError, VolumeReader};
+use virstor::plan::{ReadError, SegmentPlace, VolumeReader};
 use virstor_inspect::Heap;
 use virstor_inspect::document::export::Export;
 use virstor_inspect::document::info::Missing;
 use virstor_inspect::document::map::Totals;
 use virstor_inspect::heap::ComponentDisk;
 
-use crate::args::{ExportArgs, Format, Missing as OnMissing};
+use crate::args::{ExportArgs, FillLost, Format};
 use crate::disk::Disk;
 use crate::failure::{Failure, Status, host_reason};
 use crate::new_file::NewFile;
@@ -34,6 +36,7 @@ struct Job<'a> {
     volume: usize,
     range: Range<u64>,
     totals: Totals,
+    missing: FillLost,
     out: &'a Path,
 }
 
@@ -45,6 +48,26 @@ impl Job<'_> {
     /// Length of the image as a disk, in bytes.
     fn len(&self) -> u64 {
         self.range.end - self.range.start
+    }
+
+    /// How many bytes of it are written.
+    fn filled(&self) -> u64 {
+        self.totals.data + if self.missing == FillLost::Pattern { self.totals.lost } else { 0 }
+    }
+
+    /// Fills `buf` with the volume's bytes from `offset` on, and lost ones as the user wants it.
+    fn read_or_fill(&self, reader: &mut Reader, offset: u64, buf: &mut [u8]) -> Result<(), Failure> {
+        let segments: Vec<_> = reader.segments(offset..offset + buf.len() as u64).collect();
+        for segment in segments {
+            let start = usize::try_from(segment.start - offset).expect("within the buffer");
+            let part = &mut buf[start..start + usize::try_from(segment.len).expect("within the buffer")];
+            match (segment.place, self.missing) {
+                (SegmentPlace::Lost(_), FillLost::Pattern) => lost::pattern(segment.start, part),
+                (SegmentPlace::Lost(_), _) => part.fill(0),
+                _ => reader.read_segment(&segment, part).map_err(|error| self.read_failure(&error))?,
+            }
+        }
+        Ok(())
     }
 
     /// The failure that a read error is, naming the file.
@@ -70,8 +93,8 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Status, Failure> {
         return Err(Failure::Usage("--json and an image cannot both go to stdout".into()));
     }
     let totals = Totals::new(heap.reader(volume, verb::MAP_MEMORY).segments(range.clone()));
-    let job = Job { heap: &heap, volume, range, totals, out: &args.out };
-    refuse_lost(&job, args.missing)?;
+    let job = Job { heap: &heap, volume, range, totals, missing: args.missing, out: &args.out };
+    refuse_lost(&job)?;
 
     let format = args.format.unwrap_or_else(|| {
         let is_qcow2 = args.out.extension().is_some_and(|extension| extension == "qcow2");
@@ -103,8 +126,8 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Status, Failure> {
     Ok(if job.totals.lost > 0 { Status::Damage } else { Status::Fine })
 }
 
-fn refuse_lost(job: &Job<'_>, missing: OnMissing) -> Result<(), Failure> {
-    if job.totals.lost == 0 || missing == OnMissing::Zero {
+fn refuse_lost(job: &Job<'_>) -> Result<(), Failure> {
+    if job.totals.lost == 0 || job.missing != FillLost::Error {
         return Ok(());
     }
     Err(Failure::Operation(format!(
@@ -131,11 +154,18 @@ fn why_lost(job: &Job<'_>) -> String {
     }
     let missing = Missing::of(volume);
     match (missing.runs(), report.bad) {
+        ([], 0) if bad_areas(job) => "areas of components could not be rescued (--bad)".into(),
         ([], 0) => "map entries name chunks behind the end of their component".into(),
         ([], bad) => format!("{bad} of {entries} map entries on {first} name chunks that cannot be"),
         ([run], _) if run.start() == run.end() => format!("component {missing} is missing"),
         _ => format!("components {missing} are missing"),
     }
+}
+
+/// Whether a component has areas that could not be rescued.
+fn bad_areas(job: &Job<'_>) -> bool {
+    let disks = job.heap.disks(&job.heap.volumes()[job.volume]);
+    disks.values().any(|disk| disk.unreadable(0..disk.size()).is_some())
 }
 
 fn report(args: &ExportArgs, job: &Job<'_>, format: Format) -> Result<(), Failure> {
@@ -153,6 +183,7 @@ fn report(args: &ExportArgs, job: &Job<'_>, format: Format) -> Result<(), Failur
         data: job.totals.data,
         hole: job.totals.hole,
         lost: job.totals.lost,
+        lost_ranges: lost::ranges(job),
     };
     if args.output.json {
         return output::print_json(&document);
@@ -163,21 +194,11 @@ fn report(args: &ExportArgs, job: &Job<'_>, format: Format) -> Result<(), Failur
     let (size, data) = (human(document.size), human(document.data));
     let lost = match document.lost {
         0 => String::new(),
-        lost => format!("; {} of it are lost and read as zeros", human(lost)),
-    };
-    output::print(&format!("{}: {size} written ({data} of data){lost}\n", document.output))
-}
-
-/// Fills `buf` with the volume's bytes from `offset` on, lost ones as zeros.
-fn read_or_zero(reader: &mut Reader, offset: u64, buf: &mut [u8]) -> Result<(), ReadError> {
-    let segments: Vec<_> = reader.segments(offset..offset + buf.len() as u64).collect();
-    for segment in segments {
-        let start = usize::try_from(segment.start - offset).expect("within the buffer");
-        let part = &mut buf[start..start + usize::try_from(segment.len).expect("within the buffer")];
-        match segment.place {
-            virstor::plan::SegmentPlace::Lost(_) => part.fill(0),
-            _ => reader.read_segment(&segment, part)?,
+        lost => {
+            let (lost, read) = (human(lost), if job.missing == FillLost::Zero { "zeros" } else { "text" });
+            format!("; {lost} of it are lost and read as {read}")
         }
-    }
-    Ok(())
+    };
+    let list = lost::list(&document.lost_ranges);
+    output::print(&format!("{}: {size} written ({data} of data){lost}\n{list}", document.output))
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::CommandFactory;
 use virstor_inspect::document::{
-    change, check, collect, dump, export, info, map, overlay, repair, serve, status, undo,
+    change, check, collect, ctl, dump, export, info, map, overlay, repair, serve, status, undo,
 };
 
 use crate::args::{Args, Generate, GenerateArgs};
@@ -56,12 +56,14 @@ fn schemas(folder: &Path) -> Result<(), Failure> {
         ("map", schemars::schema_for!(Vec<map::Extent>)),
         ("map-totals", schemars::schema_for!(map::Totals)),
         ("map-reverse", schemars::schema_for!(Vec<map::Owner>)),
+        ("map-orphans", schemars::schema_for!(Vec<map::OrphanChunk>)),
         ("map-qemu", schemars::schema_for!(Vec<map::QemuExtent>)),
         ("check", schemars::schema_for!(check::Check)),
         ("export", schemars::schema_for!(export::Export)),
         ("compare", schemars::schema_for!(export::Compare)),
         ("serve", schemars::schema_for!(serve::Serve)),
         ("overlay-diff", schemars::schema_for!(overlay::OverlayDiff)),
+        ("ctl", schemars::schema_for!(ctl::Ctl)),
         ("overlay", schemars::schema_for!(overlay::OverlayAfter)),
     ];
     for (name, schema) in schemas {

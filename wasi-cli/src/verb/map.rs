@@ -1,5 +1,8 @@
 //! `map`: which bytes of the volume lie where.
 
+mod ddrescue;
+mod orphans;
+
 use virstor::kernel::Tunables;
 use virstor::plan::SegmentPlace;
 use virstor_inspect::document::map::{Extent, Owner, QemuExtent, Totals};
@@ -7,12 +10,22 @@ use virstor_inspect::document::map::{Extent, Owner, QemuExtent, Totals};
 use crate::args::MapArgs;
 use crate::failure::{Failure, Status};
 use crate::size::human;
-use crate::{heap, output, range, verb};
+use crate::{heap, output, picture, range, verb};
 
 pub(crate) fn run(args: &MapArgs) -> Result<Status, Failure> {
     let heap = heap::open(&args.input, args.output, Tunables::default())?;
     let number = heap::choose_one(&heap, &args.input, args.output)?;
     let mut reader = heap.reader(number, verb::MAP_MEMORY);
+    if args.picture {
+        picture::print(&heap, number)?;
+        return Ok(Status::Fine);
+    }
+    if args.orphans {
+        return orphans::run(&heap, number, args.output);
+    }
+    if args.ddrescue {
+        return ddrescue::run(&heap, number, args.component);
+    }
     let chunk_size = reader.volume().chunk_size.bytes();
     let range = range::within(args.range, reader.volume().size())?;
     let mut lost = false;

@@ -92,6 +92,7 @@ fn with_progress<T>(
         let what = match stage {
             Stage::Searching(file) => format!("searching {file}"),
             Stage::ReadingMap(file) => format!("checking the map on {file}"),
+            Stage::ReadingData(file) => format!("reading the data from {file} on"),
         };
         progress.report(&what, done, total);
         ControlFlow::Continue(())

@@ -72,10 +72,9 @@ fn change_of(backup: &Heap<Disk>, set: &Heap<Disk>, restoration: &Restoration) -
         let disk = set.files()[component.file].disk.as_ref().expect("it was looked at");
         let place = Place::new(set, component.file, component.start, component.len);
         let (offset, len) = component.sector;
-        let mut guarded = vec![offset..offset + u64::from(len)];
-        if component.index.0 == 0 {
-            guarded.insert(0, 0..map_len);
-        }
+        let record = offset..offset + u64::from(len);
+        let map = (component.index.0 == 0).then_some(0..map_len);
+        let guarded = map.into_iter().chain([record]).collect();
         disks.push((place, disk, guarded));
     }
     Change::new("restore-map", restoration.volume, &disks, restoration.patches.clone())

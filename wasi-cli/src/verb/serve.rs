@@ -13,6 +13,7 @@ mod blocking;
 mod client;
 mod component;
 mod contexts;
+pub(crate) mod control;
 mod exports;
 mod journal;
 mod listen;
@@ -36,8 +37,8 @@ use virstor_inspect::Heap;
 
 pub(crate) use self::address::parse as parse_address;
 use self::journal::Journal;
-use self::service::Service;
-use crate::args::{Missing, ServeArgs};
+use self::service::{Rules, Service};
+use crate::args::{Missing, ServeArgs, WhenFull};
 use crate::disk::Disk;
 use crate::failure::{Failure, Status};
 use crate::{heap, output};
@@ -51,9 +52,16 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Status, Failure> {
         None if args.write => Some(writing::open(&heap, volume)?),
         None => None,
     };
-    let exports = exports::of(&heap, volume, writable, args.missing == Missing::Zero);
+    let waits = args.when_full == WhenFull::Wait;
+    if waits && (args.control.is_none() || !args.write) {
+        let line = "--when-full wait needs --write, and --control for 'virstor ctl add' to end the wait";
+        return Err(Failure::Usage(line.into()));
+    }
+    let chosen = &heap.volumes()[volume];
+    let rules = Rules { waits, may_change: args.write, sector_size: chosen.sector_size, id: chosen.id };
+    let (exports, served) = exports::of(&heap, volume, writable, args.missing == Missing::Zero);
     let journal = Journal::new(args.log.is_some(), args.stats.is_some(), args.output.quiet);
-    let service = Service::new(exports, journal)
+    let service = Service::new(exports, served, rules, journal)
         .map_err(|error| Failure::Operation(format!("cannot serve this volume: {error}")))?;
     if !args.output.quiet {
         heap::note_strangers(&heap, args.output);

@@ -1,9 +1,10 @@
 /** Picking and dropping files. */
 import { signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import { fromDrop, fromInput } from '../engine/files';
+import { fromDrop, fromInput, type Picked } from '../engine/files';
 import { dialogs } from './commands';
 import { opened, openPicked, openSample, phase } from './store';
+import { leaveOutStale } from './watch';
 
 const over = signal(false);
 
@@ -18,7 +19,7 @@ export function Open() {
   const open = opened.value !== null;
   const pick = (event: Event) => {
     const input = event.currentTarget as HTMLInputElement;
-    if (input.files?.length) void openPicked(fromInput(input.files), phase.value === 'open');
+    if (input.files?.length) void add(fromInput(input.files));
     // The same files may be picked again.
     input.value = '';
   };
@@ -42,6 +43,13 @@ export function Open() {
   );
 }
 
+/** Opens what was picked, beside what is open. */
+async function add(picked: Picked): Promise<void> {
+  const beside = phase.value === 'open';
+  if (beside) await leaveOutStale();
+  await openPicked(picked, beside);
+}
+
 /** Files may be dropped anywhere on the page: elsewhere the browser would leave it for the file. */
 function acceptDrops() {
   const drag = (event: DragEvent) => {
@@ -51,8 +59,7 @@ function acceptDrops() {
   const drop = (event: DragEvent) => {
     event.preventDefault();
     over.value = false;
-    const add = phase.value === 'open';
-    if (event.dataTransfer?.items.length) void fromDrop(event.dataTransfer).then((picked) => openPicked(picked, add));
+    if (event.dataTransfer?.items.length) void fromDrop(event.dataTransfer).then(add);
   };
   addEventListener('dragover', drag);
   addEventListener('dragleave', drag);

@@ -25,6 +25,10 @@ export function Shell() {
       forget();
     };
   }, []);
+  useEffect(() => {
+    // On a narrow screen the row of views is wider than the screen.
+    document.querySelector('nav [aria-current=page]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  }, [current.name]);
   return (
     <>
       <a class="skip" href="#main" onClick={skip}>
@@ -148,7 +152,7 @@ function upper(text: string): string {
   return /[.!?]$/.test(sentence) ? sentence : `${sentence}.`;
 }
 
-const STAGES = { searching: 'searching', 'reading-map': 'reading the map on', hashing: 'hashing', exporting: 'exporting' };
+const STAGES = { searching: 'searching', 'reading-map': 'reading the map on', 'reading-data': 'reading the data of', hashing: 'hashing', exporting: 'exporting' };
 
 function Progress() {
   const { stage, label, done, all } = work.value!;

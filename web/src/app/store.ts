@@ -21,8 +21,6 @@ export const volumeNumber = signal(0);
 export const volume = computed<VolumeInfo | null>(() => opened.value?.info.volumes[volumeNumber.value] ?? null);
 /** How far the picture and the runs of that volume are. */
 export const index = signal<IndexState | null>(null);
-/** A range of bytes of the volume that all views mark. */
-export const selection = signal<{ start: bigint; end: bigint } | null>(null);
 /** What takes long at the moment. */
 export const work = signal<Stage | null>(null);
 /** What failed last, until it is dismissed. */
@@ -50,6 +48,9 @@ let indexing = new AbortController();
 /** Opens what was picked; with `add`, beside what is open. */
 export async function openPicked(picked: Picked, add = false): Promise<void> {
   notices.value = picked.problems;
+  if (picked.files.length === 0) {
+    return fail(new EngineError({ code: 'nothing-picked', message: 'there are no files in what was picked' }));
+  }
   await open(add ? merged(files.value, picked.files) : picked.files);
 }
 
@@ -64,18 +65,23 @@ export async function open(list: WireFile[]): Promise<void> {
   opening.abort();
   opening = new AbortController();
   const { signal } = opening;
-  [files.value, opened.value, checked.value, index.value, selection.value] = [list, null, null, null, null];
+  [files.value, opened.value, checked.value, index.value] = [list, null, null, null];
   [problem.value, volumeNumber.value, phase.value] = [null, 0, 'opening'];
   try {
     const result = await engine.open(list, { signal, progress: (stage) => (work.value = stage) });
     if (signal.aborted) return;
     [opened.value, phase.value, work.value] = [result, 'open', null];
     void readMap();
-    await check(signal);
+    await check(signal).catch((error: unknown) => {
+      const again = error instanceof EngineError && error.code === 'engine-stopped' && !signal.aborted;
+      return again ? check(signal) : Promise.reject(error);
+    });
   } catch (error) {
     if (signal.aborted) return;
     phase.value = opened.value ? 'open' : 'failed';
-    fail(error);
+    // Also when the engine has stopped: it does so again when it is asked again.
+    if (error instanceof EngineError && error.code === 'engine-stopped') problem.value = error;
+    else fail(error);
   } finally {
     if (!signal.aborted) work.value = null;
   }
@@ -92,7 +98,7 @@ export function close(): void {
   opening.abort();
   indexing.abort();
   opening = new AbortController();
-  [files.value, opened.value, checked.value, index.value, selection.value] = [[], null, null, null, null];
+  [files.value, opened.value, checked.value, index.value] = [[], null, null, null];
   [problem.value, work.value, phase.value, notices.value] = [null, null, 'empty', []];
   engine.open([]).catch(fail);
 }
@@ -100,7 +106,6 @@ export function close(): void {
 /** Shows another volume. */
 export function chooseVolume(number: number): void {
   volumeNumber.value = number;
-  selection.value = null;
   void readMap();
 }
 

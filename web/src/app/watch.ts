@@ -24,6 +24,13 @@ export async function look(): Promise<void> {
   if (list === files.value) stale.value = found.map(({ label }) => label);
 }
 
+/** Leaves out what has changed: it is picked again, and its old self cannot be read. */
+export async function leaveOutStale(): Promise<void> {
+  await look();
+  const gone = new Set(stale.value);
+  if (gone.size > 0) files.value = files.value.filter(({ label }) => !gone.has(label));
+}
+
 export function watch(): () => void {
   const now = () => void look();
   const timer = setInterval(now, PAUSE);

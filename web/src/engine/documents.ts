@@ -173,4 +173,64 @@ export interface ExportDocument {
   data: bigint;
   hole: bigint;
   lost: bigint;
+  lost_ranges: { start: bigint; length: bigint; reason: string; component: number | null }[];
+}
+
+/** A repair that was planned, and what would come of it. Nothing was written. */
+export interface RepairPreview {
+  verdict: Verdict;
+  verdict_after: Verdict;
+  /** What FreeBSD does with the set after. */
+  kernel_after: 'starts' | 'refuses' | 'panics';
+  plan: SavedPlan;
+  /** The findings that are left. */
+  left: Finding[];
+  /** The set after. */
+  info_after: Info;
+  /** The plan as `virstor repair --plan-out` saves it, for `--apply-plan`. */
+  json: string;
+  /** The last sectors of components that change, whole. */
+  sectors: { file: string; offset: bigint; before: Uint8Array; after: Uint8Array }[];
+}
+
+export interface SavedPlan {
+  format: string;
+  version: number;
+  verb: string;
+  volume: string;
+  name: string;
+  id: number;
+  disks: {
+    file: string;
+    file_size: bigint;
+    start: bigint;
+    length: bigint;
+    guards: { offset: bigint; length: bigint; hash: string }[];
+  }[];
+  steps: PlanStep[];
+}
+
+export interface PlanStep {
+  number: bigint;
+  /** The codes of the findings it answers. */
+  codes: string[];
+  action: string;
+  lossy: boolean;
+  why: string;
+  freebsd: string;
+  bytes: bigint;
+  patches: PlanPatch[];
+}
+
+export interface PlanPatch {
+  kind: 'write' | 'zero' | 'copy' | 'barrier';
+  /** The disk by its place in `disks`; offsets count from its first byte. */
+  disk?: number;
+  offset?: bigint;
+  length?: bigint;
+  from_disk?: number;
+  from_offset?: bigint;
+  /** In hexadecimal. */
+  before?: string;
+  after?: string;
 }

@@ -14,7 +14,7 @@ const WHOLE = 1n << 63n;
 
 /** What takes long. */
 const LONG: ReadonlySet<Method> = new Set<Method>([
-  'status', 'check', 'json', 'search', 'fingerprint', 'exportDocument', 'imageBegin', 'imageNext', 'imageEnd',
+  'status', 'check', 'json', 'repair', 'search', 'fingerprint', 'exportDocument', 'imageBegin', 'imageNext', 'imageEnd',
   'hashBegin', 'hashBlob', 'hashZeros', 'hashEnd', 'totals',
 ]);
 
@@ -24,6 +24,7 @@ export class Engine {
   #back: Channel;
   /** Settles when the worker for long work has the files. */
   #behind: Promise<Opened> | null = null;
+  #fingerprint: Promise<string> | null = null;
   #opened: Promise<unknown> | null = null;
   /** Counts what was opened; `#settled` is the last that came to an end. */
   #turn = 0;
@@ -57,7 +58,7 @@ export class Engine {
     for (const channel of [this.#front, this.#back]) {
       if (channel.busy) channel.stop({ code: 'cancelled', message: 'other files were opened' });
     }
-    this.#behind = null;
+    [this.#behind, this.#fingerprint] = [null, null];
     const opened = this.#front.call('open', [files, GLANCE], options);
     this.#opened = opened;
     try {
@@ -72,12 +73,21 @@ export class Engine {
     if (!this.#behind) {
       const behind = this.#back.call('open', [this.#files, WHOLE], options);
       this.#behind = behind;
+      this.#fingerprint ??= behind.then(() => this.#back.call('fingerprint', []));
+      // Who asks for it hears of it.
+      this.#fingerprint.catch(() => {});
       behind.catch(() => {
         // Who asks for it again gets another try.
         if (this.#behind === behind) this.#behind = null;
       });
     }
     return this.#behind;
+  }
+
+  /** What `fingerprint` was when the files were opened: with another one the set has changed since. */
+  async fingerprint(): Promise<string> {
+    await this.everything();
+    return this.#fingerprint!;
   }
 
   /** Lets what is looked at catch up with `everything`, which has found components that a glance did not. */

@@ -133,7 +133,8 @@ class Job {
     const { engine, request, options } = this;
     const { signal } = options;
     await this.#unchanged();
-    const before = await engine.call('fingerprint', [], { signal });
+    const before = await engine.fingerprint();
+    await this.#sameRecords(before);
     const document = await engine.call('exportDocument', [request, options.name], { signal });
     this.#all = request.format === 'raw' ? document.size : document.data;
     const plan = await engine.call('imageBegin', [request], { signal });
@@ -150,9 +151,7 @@ class Job {
       }
       const sha256 = hash === null ? null : await engine.call('hashEnd', [hash]);
       await this.#unchanged();
-      if ((await engine.call('fingerprint', [], { signal })) !== before) {
-        throw new EngineError({ code: 'changed', message: 'the records or maps changed during the export; it is void' });
-      }
+      await this.#sameRecords(before);
       return {
         export: document,
         length: this.#done,
@@ -204,6 +203,14 @@ class Job {
     const speed = now > first.at ? (Number(this.#done - first.done) * 1000) / (now - first.at) : 0;
     const all = this.#all > this.#done ? this.#all : this.#done;
     this.options.progress?.({ what: this.options.sha256 ? 'hashing' : 'writing', done: this.#done, all, speed });
+  }
+
+  /** The records and maps are read again: not every browser tells when a file changes. */
+  async #sameRecords(before: string): Promise<void> {
+    const now = await this.engine.call('fingerprint', [], { signal: this.options.signal });
+    if (now === before) return;
+    const message = 'the records or maps have changed since the files were opened; open them again';
+    throw new EngineError({ code: 'changed', message });
   }
 
   async #unchanged(): Promise<void> {

@@ -2,7 +2,7 @@
  * What the page and its workers say to each other. A call is answered once, with a result or an error; before
  * that there may be any number of progress messages.
  */
-import type { Check, Dump, ExportDocument, Extent, Info, RecordInfo, Status, Totals } from './documents';
+import type { Check, Dump, ExportDocument, Extent, Info, RecordInfo, RepairPreview, Status, Totals } from './documents';
 
 /** A file as it was picked: size and time are those of that moment. */
 export interface WireFile {
@@ -108,7 +108,7 @@ export interface ImageParts {
 
 /** Long work, as far as the engine tells: both numbers in bytes. */
 export interface Stage {
-  stage: 'searching' | 'reading-map' | 'hashing' | 'exporting';
+  stage: 'searching' | 'reading-map' | 'reading-data' | 'hashing' | 'exporting';
   label: string;
   done: bigint;
   all: bigint;
@@ -120,6 +120,8 @@ export interface Calls {
   status: { args: []; result: Status; progress: never };
   check: { args: []; result: Check; progress: Stage };
   json: { args: [verb: 'info' | 'dump' | 'status' | 'check']; result: string; progress: Stage };
+  /** Plans a repair; with `lossy` what can be mended by giving something up is mended, too. */
+  repair: { args: [volume: number, lossy: boolean]; result: RepairPreview; progress: Stage };
   index: { args: [volume: number]; result: IndexState; progress: IndexState };
   indexState: { args: [volume: number]; result: IndexState; progress: never };
   picture: { args: [volume: number, first: bigint, bits: number, cells: number]; result: Picture; progress: never };
@@ -179,6 +181,7 @@ export type Reply =
  * - `engine-missing`: the engine cannot be started at all in this browser;
  * - `changed`: a file has changed since it was picked (`file`);
  * - `too-fragmented`: the image has too many parts to be composed by reference (`most`);
+ * - `nothing-picked`: there was no file in what was picked or dropped;
  * - `browser`: the browser refused something (`reason`).
  */
 export interface Failure {

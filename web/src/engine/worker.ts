@@ -1,6 +1,7 @@
 /** The worker: owns the engine's session, answers one call after the other. */
 import { Digest, type ImagePlan, type Runs as RunRows, Session, initSync } from './glue/virstor_wasm.js';
 import { sentence } from './failures';
+import { toJson } from './json';
 import type { Call, Calls, Failure, ImageParts, IndexState, Method, Reply, Request, Runs, SearchState, Space } from './protocol';
 
 declare const self: DedicatedWorkerGlobalScope;
@@ -41,7 +42,19 @@ const handlers: { [M in Method]: Handler<M> } = {
   },
   status: () => session.status(),
   check: (_, progress) => session.check(stages('check', progress)),
-  json: ([verb], progress) => session.json(verb, stages('json', progress)),
+  json: ([verb], progress) => `${toJson(verb === 'check' ? session.check(stages('json', progress)) : session[verb]())}\n`,
+  repair([volume, lossy], progress) {
+    const repair = session.repair(volume, lossy, stages('repair', progress));
+    const sectors = Array.from({ length: repair.sectors() }, (_, number) => ({
+      file: repair.sectorFile(number),
+      offset: repair.sectorOffset(number),
+      before: repair.sectorBefore(number),
+      after: repair.sectorAfter(number),
+    }));
+    const preview = repair.preview();
+    repair.free();
+    return { ...preview, json: `${toJson(preview.plan)}\n`, sectors };
+  },
   async index([volume], progress, id) {
     // Small steps at first, so that the first picture comes soon; each about as long as our patience.
     let step = 1n << 16n;
@@ -208,9 +221,9 @@ function readFailure(error: unknown): Failure {
   return failure('changed', `a file has changed since it was picked, or cannot be read (${name})`);
 }
 
-function stages<M extends 'open' | 'check' | 'json'>(_: M, progress: Progress<M>) {
+function stages<M extends 'open' | 'check' | 'json' | 'repair'>(_: M, progress: Progress<M>) {
   let shown = 0;
-  return (stage: 'searching' | 'reading-map', label: string, done: bigint, all: bigint) => {
+  return (stage: 'searching' | 'reading-map' | 'reading-data', label: string, done: bigint, all: bigint) => {
     const now = performance.now();
     if (now - shown < 50) return;
     shown = now;

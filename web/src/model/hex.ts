@@ -5,8 +5,10 @@ export function rowOf(offset: bigint, width: number): bigint {
   return offset / BigInt(width);
 }
 
-/** The first row to show so that `row` is within sight, moving as little as possible. */
+/** The first row to show so that `row` is within sight: a step moves as little as possible, a leap shows what is around. */
 export function revealed(first: bigint, row: bigint, visible: number): bigint {
+  const page = BigInt(visible);
+  if (row < first - page || row > first + 2n * page) return row - page / 3n;
   if (row < first) return row;
   const last = first + BigInt(visible) - 1n;
   return row > last ? row - BigInt(visible) + 1n : first;

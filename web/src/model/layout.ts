@@ -30,6 +30,9 @@ export interface Picture extends Zoom {
 /** Sides of a cell in pixels, small to large. Below the first one a cell holds several chunks. */
 export const SIDES = [3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32] as const;
 
+/** The largest cells that nobody asked for. */
+const MODEST = 24;
+
 const MOST_CELLS = 1 << 20;
 
 /** How many cells a frame of so many pixels has. */
@@ -43,9 +46,14 @@ export function grid(layout: LayoutName, width: number, height: number, pixels: 
   return [side, side];
 }
 
+/** Whether a picture is as large as it gets without being asked to. */
+export function isAmple({ bits, pixels }: Zoom): boolean {
+  return bits === 0 && pixels >= MODEST;
+}
+
 /** The zoom at which all chunks are seen, as large as there is room for. */
 export function fit(layout: LayoutName, width: number, height: number, chunks: number): Zoom {
-  for (const pixels of [...SIDES].reverse()) {
+  for (const pixels of SIDES.filter((side) => side <= MODEST).reverse()) {
     const [columns, rows] = grid(layout, width, height, pixels);
     if (columns * rows >= chunks) return { bits: 0, pixels };
   }

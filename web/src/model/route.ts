@@ -3,7 +3,7 @@
  * or a byte of anybody's data.
  */
 
-export const VIEWS = ['overview', 'map', 'findings', 'hex', 'records', 'export', 'compare', 'report'] as const;
+export const VIEWS = ['overview', 'map', 'findings', 'hex', 'records', 'export', 'repair', 'compare', 'report'] as const;
 export type ViewName = (typeof VIEWS)[number];
 
 export interface Route {

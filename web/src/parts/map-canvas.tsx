@@ -4,12 +4,12 @@ import { theme } from '../app/look';
 import { paint, type Cells } from '../canvas/paint';
 import { css, readPalette, type Palette } from '../canvas/palette';
 import {
-  SIDES,
   cellAt,
   cellOfChunk,
   chunksOf,
   fit,
   frame,
+  isAmple,
   shown,
   stepped,
   zoomed,
@@ -164,7 +164,7 @@ export function MapCanvas(props: MapCanvasProps) {
       />
       <div class="map-foot">
         <p class="map-told">{told === null ? window_(picture) : words(told)}</p>
-        <span class="buttons" hidden={isWhole && zoom.bits === 0 && zoom.pixels === SIDES[SIDES.length - 1]}>
+        <span class="buttons" hidden={isWhole && isAmple(zoom)}>
           <button aria-label="Zoom out" title="Zoom out (-)" disabled={isWhole} onClick={() => zoomBy(-1, selected ?? centre())}>
             −
           </button>

@@ -65,7 +65,7 @@ export function Findings() {
           })}
         </fieldset>
       )}
-      {check.findings.length === 0 && <p>Nothing was found.</p>}
+      {check.findings.length === 0 && check.volumes.length > 0 && <p>Nothing was found.</p>}
       <ul class="findings">
         {list.map((finding, number) => (
           <Item key={`${finding.code} ${number}`} finding={finding} />
@@ -87,9 +87,10 @@ const REPAIRS = {
   none: 'There is no repair for it.',
 };
 
-function Item({ finding }: { finding: Finding }) {
-  const place = mapPlace(finding);
-  const bytes = bytesPlace(finding);
+/** A finding; `places` are those of the set that is open, and mean nothing to another. */
+export function Item({ finding, places = true }: { finding: Finding; places?: boolean }) {
+  const place = places && mapPlace(finding);
+  const bytes = places && bytesPlace(finding);
   return (
     <li class={finding.severity} data-code={finding.code}>
       <p class="head">
@@ -109,7 +110,7 @@ function Item({ finding }: { finding: Finding }) {
       <p class="buttons">
         {place && <button onClick={() => go({ ...place, view: 'map' })}>Show on the map</button>}
         {bytes && <button onClick={() => go({ ...bytes, view: 'hex' })}>Show the bytes</button>}
-        {finding.component !== null && <button onClick={() => go({ view: 'records' })}>Show the records</button>}
+        {places && finding.component !== null && <button onClick={() => go({ view: 'records' })}>Show the records</button>}
       </p>
     </li>
   );

@@ -8,6 +8,7 @@ import { Hex } from './hex';
 import { MapView } from './map';
 import { Overview } from './overview';
 import { Records } from './records';
+import { Repair } from './repair';
 import { Report } from './report';
 
 export interface View {
@@ -24,6 +25,7 @@ export const views: View[] = [
   { name: 'hex', title: 'Bytes', view: Hex },
   { name: 'records', title: 'Records', view: Records },
   { name: 'export', title: 'Export', view: Export },
+  { name: 'repair', title: 'Repair', view: Repair },
   { name: 'compare', title: 'Compare', view: Compare },
   { name: 'report', title: 'Report', view: Report },
 ];

@@ -51,6 +51,12 @@ export function Overview() {
           These files hold {info.volumes.length} volumes. All views show one of them: choose which.
         </p>
       )}
+      {info.volumes.length === 0 && (
+        <p>
+          A component carries its record in its last sector. Were the files cut when they were copied, or are they compressed, or
+          encrypted? Add the others of the set: each is found by itself, also inside the image of a whole disk.
+        </p>
+      )}
       {info.volumes.map((volume, number) => (
         <Volume key={number} volume={volume} number={number} choose={rivals} />
       ))}

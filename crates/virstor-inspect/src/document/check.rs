@@ -81,12 +81,26 @@ impl Check {
         strays: bool,
         progress: &mut Progress<'_>,
     ) -> Self {
+        Self::with_data(heap, chosen, strays, false, progress)
+    }
+
+    /// As [`new`](Self::new), and when it is `deep` the data of the volumes is read, too.
+    pub fn with_data<D: ReadAt + Clone>(
+        heap: &Heap<D>,
+        chosen: &[usize],
+        strays: bool,
+        deep: bool,
+        progress: &mut Progress<'_>,
+    ) -> Self {
         let mut check =
             Self { verdict: "clean", findings: Vec::new(), unlisted: Vec::new(), volumes: Vec::new() };
         let mut worst = Verdict::Clean;
         for number in chosen {
             let volume = &heap.volumes()[*number];
-            let report = heap.check(*number, progress);
+            let mut report = heap.check(*number, progress);
+            if deep {
+                report.findings.extend(heap.check_deep(*number, &mut |_| {}, progress));
+            }
             worst = worst.max(report.verdict());
             check.add(heap, Some(*number), &report);
             let (name, verdict) = (volume.name.to_string(), verdict(report.verdict()));

@@ -71,6 +71,20 @@ document! {
         pub data: u64,
     }
 
+    /// A chunk that no map entry names and that holds data (`map --orphans`).
+    pub struct OrphanChunk {
+        /// The component.
+        pub component: u16,
+        /// The chunk.
+        pub physical_chunk: u32,
+        /// Its first byte on the component.
+        pub offset: u64,
+        /// The first byte of it that is not zero, on the component.
+        pub first_byte: u64,
+        /// What its start looks like.
+        pub looks_like: Option<&'static str>,
+    }
+
     /// A stretch of a component that the volume uses (`map --reverse`).
     pub struct Owner {
         /// The component.

@@ -9,7 +9,7 @@ use virstor::undo::Guard;
 use super::check::{Check, FindingInfo};
 use super::info::Info;
 use crate::heap::{Heap, Progress};
-use crate::repair::{Plan, PlannedStep};
+use crate::repair::{PlanOn, PlannedStep};
 
 /// Derives what a part of a document needs that is also read.
 macro_rules! saved {
@@ -150,9 +150,9 @@ impl RepairDocument {
     /// # Errors
     ///
     /// The label of a file that cannot be read, and why.
-    pub fn new<D: ReadAt + Clone>(
+    pub fn new<D: ReadAt + Clone, W: ReadAt + Clone>(
         heap: &Heap<D>,
-        plan: &Plan<D>,
+        plan: &PlanOn<W>,
         progress: &mut Progress<'_>,
     ) -> Result<Self, (String, virstor::io::IoError)> {
         let after = Check::new(&plan.after, &[plan.after_volume], false, progress);
@@ -177,20 +177,20 @@ impl RepairDocument {
 
 /// Whether damage is left after a plan.
 #[must_use]
-pub fn leaves_damage<D>(plan: &Plan<D>) -> bool {
+pub fn leaves_damage<W>(plan: &PlanOn<W>) -> bool {
     plan.after_report.verdict() != Verdict::Clean
 }
 
 /// Whether any finding of a plan could be mended by giving something up.
 #[must_use]
-pub fn wants_lossy<D>(plan: &Plan<D>) -> bool {
+pub fn wants_lossy<W>(plan: &PlanOn<W>) -> bool {
     plan.after_report.findings.iter().any(|finding| finding.repair == Repair::Lossy)
 }
 
 impl SavedPlan {
-    fn new<D: ReadAt + Clone>(
+    fn new<D: ReadAt + Clone, W>(
         heap: &Heap<D>,
-        plan: &Plan<D>,
+        plan: &PlanOn<W>,
     ) -> Result<Self, (String, virstor::io::IoError)> {
         let disk = |disk: &crate::repair::PlanDisk| {
             let file = &heap.files()[disk.file];
@@ -227,10 +227,10 @@ impl SavedPlan {
     /// # Errors
     ///
     /// The label of a file that cannot be read, and why.
-    pub fn bind_chunks<D: ReadAt + Clone>(
+    pub fn bind_chunks<D: ReadAt + Clone, W>(
         &mut self,
         heap: &Heap<D>,
-        plan: &Plan<D>,
+        plan: &PlanOn<W>,
     ) -> Result<(), (String, virstor::io::IoError)> {
         let patches = plan.steps.iter().flat_map(|step| &step.step.patches);
         for patch in patches.filter(|patch| patch.source().is_some()) {

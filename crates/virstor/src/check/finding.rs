@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 
+use super::deep::Orphan;
 use crate::format::{MapEntry, Name};
 use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
 use crate::io::IoError;
@@ -96,6 +97,7 @@ codes! {
     RecordVersion "unknown-record-version" - 2 "A record has a version that was never made."
     RecordNonsensical "nonsensical-record" 4 9 "A record describes nothing: no size, chunks or components."
     MagicDamaged "record-magic-damaged" - 2 "A disk ends in a record of this volume but for its magic."
+    RecordLost "record-lost" - 1 "A disk without a record starts with the map of this volume."
     RecordOverwritten "last-chunk-overwrote-metadata" 1 3 "A chunk that reaches into the last sector has replaced the record."
     RecordCopied "record-copied-from-sibling" 13 1 "A component carries the record of another."
     Duplicate "duplicate-component" 18 1 "Two candidates claim one place."
@@ -123,6 +125,7 @@ codes! {
     MapOverlapsRecord "map-overlaps-metadata" 3 9 "The map reaches into the record."
     ReserveTooSmall "reserve-smaller-than-map" 2 9 "Chunks that the map lies in may be handed out."
     // The map.
+    DataUnreadable "data-unreadable" - - "Data lies where a disk is known to be unreadable."
     MapUnreadable "map-unreadable" 21 - "A part of the map cannot be read."
     MapBigEndian "map-big-endian" - 10 "The map was written by a big-endian machine."
     EntryNamesNoComponent "entry-names-no-component" - 4 "An entry names a component that cannot be."
@@ -135,6 +138,11 @@ codes! {
     UnallocatedNotZero "unallocated-entry-not-zero" - 10 "An entry that is not allocated is not zero."
     ChunkShared "chunk-shared" 5 4 "Two virtual chunks share a physical one."
     MapSectorsZeroed "map-sectors-zeroed" 19 - "Sectors of the map may have been lost."
+    // What only the data tells.
+    OrphanData "orphan-data" 5 - "Chunks that no entry names hold data."
+    ZeroChunks "zero-chunks" - - "Chunks in use hold nothing but zeros."
+    TailData "data-behind-chunks" - - "There is data between the last chunk and the record."
+    ReserveNotEmpty "reserve-not-empty" 30 - "There is data behind the map, where a longer one may have been."
     // Allocation.
     EntriesLost "map-entries-lost" 5 7 "More chunks were handed out than the map names."
     ChunkReuseAhead "chunk-reuse-ahead" 5 5 "FreeBSD will hand out a chunk that is in use."
@@ -181,6 +189,43 @@ pub enum Fault {
     RecordNonsensical { candidate: usize, count: u16, chunk_size: u32, virtual_size: u64 },
     /// An unclaimed disk whose last sector is the record of a missing component, but for the magic.
     MagicDamaged { disk: usize, index: ComponentIndex, magic: [u8; 16] },
+    /// An unclaimed disk that starts with a map which fits the volume, whose component 0 is missing.
+    RecordLost {
+        disk: usize,
+        index: ComponentIndex,
+        /// Entries of that map.
+        entries: u64,
+    },
+    /// Chunks that no entry names hold data: what was there before, or entries that were lost.
+    OrphanData {
+        chunks: u64,
+        /// How many of them were handed out once: the record's cursor, or used chunks, are behind them.
+        below: u64,
+        first: Orphan,
+    },
+    /// Chunks in use hold nothing but zeros.
+    ZeroChunks { index: ComponentIndex, chunks: u64, first: PhysicalChunk },
+    /// There is data between the last chunk and the record.
+    TailData {
+        index: ComponentIndex,
+        /// Where on the component, in bytes.
+        offset: u64,
+    },
+    /// There is data behind the map, in the reserve.
+    ReserveNotEmpty {
+        /// Where on component 0, in bytes.
+        offset: u64,
+    },
+    /// Data lies in areas of a component that are known to be unreadable.
+    DataUnreadable {
+        index: ComponentIndex,
+        /// Bytes of the volume that lie there.
+        bytes: u64,
+        /// The first of them.
+        start: u64,
+        /// The chunk it is in.
+        first: (PhysicalChunk, VirtualChunk),
+    },
     /// An unclaimed disk whose last sector looks like data that was updated as if it were a record.
     RecordOverwritten {
         disk: usize,
@@ -434,6 +479,12 @@ impl Fault {
             Self::RecordVersion { .. } => Code::RecordVersion,
             Self::RecordNonsensical { .. } => Code::RecordNonsensical,
             Self::MagicDamaged { .. } => Code::MagicDamaged,
+            Self::RecordLost { .. } => Code::RecordLost,
+            Self::DataUnreadable { .. } => Code::DataUnreadable,
+            Self::OrphanData { .. } => Code::OrphanData,
+            Self::ZeroChunks { .. } => Code::ZeroChunks,
+            Self::TailData { .. } => Code::TailData,
+            Self::ReserveNotEmpty { .. } => Code::ReserveNotEmpty,
             Self::RecordOverwritten { .. } => Code::RecordOverwritten,
             Self::RecordCopied { .. } => Code::RecordCopied,
             Self::Duplicate { .. } => Code::Duplicate,
@@ -495,6 +546,7 @@ impl Fault {
             | Self::RecordVersion { .. }
             | Self::RecordNonsensical { .. }
             | Self::MagicDamaged { .. }
+            | Self::RecordLost { .. }
             | Self::RecordOverwritten { .. }
             | Self::RecordCopied { .. }
             | Self::NameShared { refused: true, .. }
@@ -517,6 +569,7 @@ impl Fault {
             | Self::NumberBeyondCount { .. }
             | Self::StaleComponent { .. }
             | Self::RecordsDisagree { .. }
+            | Self::DataUnreadable { .. }
             | Self::LastChunkOverlaps { owner: Some(_), .. }
             | Self::MapOverlapsRecord { .. }
             | Self::EntryPastEnd { .. }
@@ -534,6 +587,7 @@ impl Fault {
             | Self::EntryUnknownFlags { .. }
             | Self::UnallocatedNotZero { .. }
             | Self::MapSectorsZeroed { .. }
+            | Self::OrphanData { below: 1.., .. }
             | Self::ChunkReuseAhead { .. }
             | Self::ChunkHole { .. }
             | Self::AllocationPastEnd { .. }
@@ -541,6 +595,10 @@ impl Fault {
             | Self::FlagsUnknown { .. }
             | Self::AllocatedFlagMissing { .. } => Severity::Warning,
             Self::HardcodedNameDiffers { .. }
+            | Self::OrphanData { .. }
+            | Self::ZeroChunks { .. }
+            | Self::TailData { .. }
+            | Self::ReserveNotEmpty { .. }
             | Self::VolumeNameEmpty
             | Self::ComponentTooSmall { .. }
             | Self::AllocationOutOfOrder { .. }
@@ -571,6 +629,12 @@ impl Fault {
             // Without a component that nothing lies on the volume is smaller, and whole.
             Self::ComponentMissing { entries: 0, index } if index.0 > 0 => Repair::Lossy,
             Self::ComponentMissing { .. }
+            | Self::RecordLost { .. }
+            | Self::DataUnreadable { .. }
+            | Self::OrphanData { .. }
+            | Self::ZeroChunks { .. }
+            | Self::TailData { .. }
+            | Self::ReserveNotEmpty { .. }
             | Self::RecordNonsensical { .. }
             | Self::Duplicate { .. }
             | Self::NameShared { .. }
@@ -634,6 +698,11 @@ impl Fault {
             Self::ComponentMissing { index, .. }
             | Self::RecordVersion { index, .. }
             | Self::MagicDamaged { index, .. }
+            | Self::RecordLost { index, .. }
+            | Self::DataUnreadable { index, .. }
+            | Self::OrphanData { first: Orphan { index, .. }, .. }
+            | Self::ZeroChunks { index, .. }
+            | Self::TailData { index, .. }
             | Self::RecordOverwritten { index, .. }
             | Self::RecordCopied { missing: index, .. }
             | Self::Duplicate { index, .. }
@@ -661,6 +730,7 @@ impl Fault {
             | Self::AllocatedFlagUnneeded { index }
             | Self::CurrentFlagMisplaced { expected: index, .. } => Some(*index),
             Self::MapTooLong { .. }
+            | Self::ReserveNotEmpty { .. }
             | Self::MapNotWholeSectors { .. }
             | Self::MapOverlapsRecord { .. }
             | Self::ReserveTooSmall { .. }
@@ -698,6 +768,9 @@ impl Fault {
     pub fn physical_chunk(&self) -> Option<u64> {
         match self {
             Self::RecordOverwritten { chunk, .. }
+            | Self::DataUnreadable { first: (chunk, _), .. }
+            | Self::OrphanData { first: Orphan { chunk, .. }, .. }
+            | Self::ZeroChunks { first: chunk, .. }
             | Self::ChunkShared { chunk, .. }
             | Self::ChunkReuseAhead { victim: chunk, .. }
             | Self::ChunkHole { first_hole: chunk, .. } => Some(u64::from(chunk.0)),
@@ -713,7 +786,9 @@ impl Fault {
     #[must_use]
     pub fn virtual_chunk(&self) -> Option<VirtualChunk> {
         match self {
-            Self::RecordOverwritten { owner, .. } => Some(*owner),
+            Self::RecordOverwritten { owner, .. } | Self::DataUnreadable { first: (_, owner), .. } => {
+                Some(*owner)
+            }
             Self::ChunkShared { second, .. } => Some(*second),
             Self::LastChunkOverlaps { owner, .. } => owner.map(|(_, owner)| owner),
             Self::MapSectorsZeroed { first, .. } => Some(*first),
@@ -741,7 +816,9 @@ impl Fault {
     #[must_use]
     pub fn unclaimed_disk(&self) -> Option<usize> {
         match self {
-            Self::MagicDamaged { disk, .. } | Self::RecordOverwritten { disk, .. } => Some(*disk),
+            Self::MagicDamaged { disk, .. }
+            | Self::RecordLost { disk, .. }
+            | Self::RecordOverwritten { disk, .. } => Some(*disk),
             _ => None,
         }
     }

@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::finding::{Fault, Torn};
+use super::finding::{Code, Fault, Torn};
 use super::map_pass::MapPass;
 use super::unclaimed::{LastSector, lost_record};
 use super::{Findings, Subject};
@@ -38,7 +38,9 @@ pub(super) fn judge<D>(
     let stale = members.judge_counts();
     members.judge_shared_fields();
     let Members { missing, findings, .. } = members;
-    for index in missing {
+    // What was said of a lost record says that the component is there.
+    let found = |index: &ComponentIndex| index.0 == 0 && findings.has(Code::RecordLost);
+    for index in missing.into_iter().filter(|index| !found(index)).collect::<Vec<_>>() {
         let entries = pass.tallies[index.as_usize()].entries;
         let lost = lost_record(volume, pass, last_sectors, index);
         findings.push(lost.unwrap_or(Fault::ComponentMissing { index, entries }));

@@ -50,6 +50,40 @@ impl Fault {
                 name(Party::Disk(*disk)),
                 Printable(magic)
             ),
+            Self::RecordLost { disk, index, entries } => format!(
+                "{} has no record, and starts with the map of this volume ({entries} entries): it is component {index}",
+                name(Party::Disk(*disk))
+            ),
+            Self::OrphanData { chunks, below, first } => {
+                let looks =
+                    first.looks_like.map_or_else(String::new, |what| format!(", which looks like {what}"));
+                let handed_out = match below {
+                    0 => String::new(),
+                    below => format!("; {below} of them were handed out once"),
+                };
+                format!(
+                    "{} holds data in {chunks} chunks that no map entry names, the first is chunk {}{looks}{handed_out}",
+                    component(&first.index),
+                    first.chunk.0
+                )
+            }
+            Self::ZeroChunks { index, chunks, first } => format!(
+                "{chunks} chunks in use on {} hold nothing but zeros, the first is chunk {}",
+                component(index),
+                first.0
+            ),
+            Self::TailData { index, offset } => format!(
+                "{} holds data between its last chunk and its record, from byte {offset} on",
+                component(index)
+            ),
+            Self::ReserveNotEmpty { offset } => format!(
+                "there is data in the reserve behind the map, from byte {offset} of component 0 on: an older, longer \
+                 map perhaps"
+            ),
+            Self::DataUnreadable { index, bytes, start, .. } => format!(
+                "{bytes} bytes of the volume lie where {} could not be read, the first at byte {start}",
+                component(index)
+            ),
             Self::RecordOverwritten { disk, index, chunk, owner, start } => format!(
                 "the record of component {index} on {} was overwritten by chunk {}, which reaches into its sector \
                  and holds virtual chunk {}; the sector at byte {start} of the volume is damaged",
@@ -281,6 +315,19 @@ impl Fault {
             Self::RecordVersion { .. } => "FreeBSD logs the version and does not take the component.",
             Self::RecordNonsensical { .. } => "FreeBSD calls the metadata nonsensical and makes no device.",
             Self::MagicDamaged { .. } => "FreeBSD sees no virstor there, so the volume stays incomplete.",
+            Self::RecordLost { .. } => "FreeBSD sees no virstor there, so the volume stays incomplete.",
+            Self::OrphanData { below: 1.., .. } => {
+                "FreeBSD reads zeros where the entries are missing, and writes over these chunks next."
+            }
+            Self::OrphanData { .. } => {
+                "FreeBSD does not look; when it hands a chunk out, what is in it can be read."
+            }
+            Self::ZeroChunks { .. } => "FreeBSD never gives a chunk back; compact does.",
+            Self::TailData { .. } => "FreeBSD never reads it.",
+            Self::ReserveNotEmpty { .. } => "FreeBSD never reads it; it matters only when the volume grows.",
+            Self::DataUnreadable { .. } => {
+                "FreeBSD starts the volume, and reads there fail as those of the disk do."
+            }
             Self::RecordOverwritten { .. } => {
                 "FreeBSD destroyed the record itself, sees no virstor there, and the volume stays incomplete."
             }

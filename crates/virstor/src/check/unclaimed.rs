@@ -3,12 +3,16 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use core::ops::ControlFlow;
+
 use super::finding::Fault;
 use super::map_pass::MapPass;
-use crate::assemble::Volume;
-use crate::format::{ComponentFlags, RECORD_LEN, Record, VERSION};
+use super::{Findings, Subject};
+use crate::assemble::{Component, Volume};
+use crate::format::{ComponentFlags, MAP_ENTRY_LEN, RECORD_LEN, Record, VERSION};
 use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
 use crate::io::ReadAt;
+use crate::map::{MAX_ENTRIES, scan};
 
 /// What stands where the record of an unclaimed disk should.
 #[derive(Debug)]
@@ -38,6 +42,35 @@ pub(super) fn last_sectors<D: ReadAt>(volume: &Volume, disks: &[D]) -> Vec<LastS
         Some(LastSector { disk, start, size, chunk, record })
     };
     disks.iter().enumerate().filter_map(last_sector).collect()
+}
+
+/// Looks for the record-less disk that starts with the map of the volume, where component 0 is missing.
+///
+/// A map is believed when it names chunks, each of them may be, and on every component that is there as many as
+/// its record says.
+pub(super) fn lost_first<D: ReadAt>(subject: &Subject<'_, D>, findings: &mut Findings) {
+    let volume = subject.volume();
+    let index = ComponentIndex(0);
+    let entries = volume.virtual_chunks();
+    if volume.components.contains_key(&index) || volume.components.is_empty() || entries > MAX_ENTRIES {
+        return;
+    }
+    let bounds = volume.bounds();
+    for (disk, bytes) in subject.unclaimed.iter().enumerate() {
+        if entries.saturating_mul(MAP_ENTRY_LEN as u64) > bytes.size() {
+            continue;
+        }
+        let report = scan(bytes, entries, &bounds, &mut |_, _| ControlFlow::Continue(()));
+        let recorded = |(index, component): (&ComponentIndex, &Component)| {
+            let used = report.used.get(index).copied().unwrap_or(0);
+            let record = &component.record;
+            used + u64::from(record.chunk_reserved.get()) == u64::from(record.chunk_next.get())
+        };
+        let fits = report.allocated > 0 && report.bad == 0 && report.unreadable == 0;
+        if fits && volume.components.iter().all(recorded) {
+            findings.push(Fault::RecordLost { disk, index, entries: report.allocated });
+        }
+    }
 }
 
 /// The chunks these sectors lie in, sorted.

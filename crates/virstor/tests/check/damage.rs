@@ -80,14 +80,14 @@ fn labelled_and_used(random: &mut SplitMix64) -> SetBuilder {
         chunk_size * (reserved + 4 + random.below(30)) + random.below(2) * ragged
     };
     let sizes: Vec<u64> = (0..=random.below(5)).map(|_| size(random)).collect();
-    let room = |size: u64| u32::try_from((size - u64::from(sector_size)) / chunk_size).unwrap();
-    let first_free = |number| if number == 0 { u32::try_from(reserved).unwrap() } else { 0 };
+    let room = |size: u64| u32::try_from((size - u64::from(sector_size)) / chunk_size).expect("it is small");
+    let first_free = |number| if number == 0 { u32::try_from(reserved).expect("it is small") } else { 0 };
     let places: Vec<(u16, u32)> = (0_u16..)
         .zip(&sizes)
         .flat_map(|(number, size)| (first_free(number)..room(*size)).map(move |chunk| (number, chunk)))
         .collect();
-    let most = places.len().min(usize::try_from(virtual_chunks).unwrap());
-    let some = usize::try_from(random.below(most as u64 + 1)).unwrap();
+    let most = places.len().min(usize::try_from(virtual_chunks).expect("it is small"));
+    let some = usize::try_from(random.below(most as u64 + 1)).expect("it is small");
     let used = *random.choose(&[0, most, some]);
     let mut order: Vec<u64> = (0..virtual_chunks).collect();
     if random.below(2) == 0 {
@@ -95,7 +95,7 @@ fn labelled_and_used(random: &mut SplitMix64) -> SetBuilder {
     }
     let set = SetBuilder::new("dev")
         .sector_size(sector_size)
-        .chunk_size(u32::try_from(chunk_size).unwrap())
+        .chunk_size(u32::try_from(chunk_size).expect("it is small"))
         .virtual_chunks(virtual_chunks)
         .components(sizes);
     let written = order.into_iter().zip(places).take(used);
@@ -372,4 +372,49 @@ fn codes_are_told_apart_and_look_like_codes() {
     for text in texts {
         assert!(text.bytes().all(|byte| byte == b'-' || byte.is_ascii_lowercase()), "{text}");
     }
+}
+
+#[test]
+fn data_in_areas_that_cannot_be_read_is_found_and_free_chunks_there_are_not() {
+    struct Worn(SparseDisk);
+    impl virstor::io::ReadAt for Worn {
+        fn size(&self) -> u64 {
+            self.0.size()
+        }
+        fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), virstor::io::IoError> {
+            self.0.read_at(offset, buf)
+        }
+        fn unreadable(&self, range: std::ops::Range<u64>) -> Option<std::ops::Range<u64>> {
+            let bad = 2 * CHUNK + 512..2 * CHUNK + 1536;
+            let (start, end) = (bad.start.max(range.start), bad.end.min(range.end));
+            (start < end).then_some(start..end)
+        }
+    }
+    let check = |used| {
+        let files = sound(used).build();
+        let files: Vec<_> =
+            files.into_iter().map(|(name, disk)| (name, std::sync::Arc::new(Worn(disk)))).collect();
+        Heap::look(offers(&files)).check(0)
+    };
+    let first = "error data-unreadable c0 p2 v0 none";
+    expect(&check(0), &[]);
+    expect(&check(7), &[first]);
+    expect(&check(8), &[first, "error data-unreadable c1 p2 v7 none"]);
+    let bytes = match check(7).findings[0].fault {
+        virstor::check::Fault::DataUnreadable { bytes, start, .. } => (bytes, start),
+        _ => (0, 0),
+    };
+    assert_eq!(bytes, (1024, 512));
+}
+
+#[test]
+fn a_first_component_without_its_record_is_known_by_its_map() {
+    let lost = |used| {
+        let mut files = sound(used).build();
+        files[0].1.write_at(MIB - 512, &[0; 512]).unwrap();
+        files.push(("stranger".into(), SparseDisk::new(MIB)));
+        check_files(&files)
+    };
+    expect(&lost(9), &["fatal record-lost c0 none"]);
+    expect(&lost(0), &["fatal component-missing c0 none"]);
 }

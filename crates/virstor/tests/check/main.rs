@@ -4,4 +4,5 @@ mod damage;
 mod golden;
 mod hostile;
 mod large;
+#[allow(dead_code, reason = "shared with the tests of write")]
 mod support;

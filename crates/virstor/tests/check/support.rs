@@ -8,6 +8,7 @@ use virstor::check::{Report, Subject, check, check_strays};
 use virstor::geometry::ComponentIndex;
 use virstor::io::{ReadAt, Window};
 use virstor::locate::{DEFAULT_SCAN_LEN, Search, locate};
+use virstor::repair::{Options, Scene, Seat, Step, Who, next};
 use virstor_testkit::{SetBuilder, SparseDisk};
 
 /// A disk as it is offered.
@@ -59,6 +60,33 @@ impl<D: ReadAt + Clone> Heap<D> {
             unclaimed: &self.unclaimed,
         };
         check(&subject, &mut |_, _| ControlFlow::Continue(()))
+    }
+
+    /// The disks of the components, and those without a record: what a repair may write to.
+    pub(crate) fn seats(&self) -> Vec<Seat<Window<D>>> {
+        let candidates = (0..).zip(&self.parts).map(|(number, disk)| (Who::Candidate(number), disk));
+        let unclaimed = (0..).zip(&self.unclaimed).map(|(number, disk)| (Who::Unclaimed(number), disk));
+        candidates.chain(unclaimed).map(|(who, disk)| Seat { who, disk: disk.clone() }).collect()
+    }
+
+    /// What a repair of a volume would do next, without giving anything up.
+    pub(crate) fn next_repairs(&self, volume: usize) -> Vec<Step> {
+        let components = &self.assembly.volumes[volume].components;
+        let disks: BTreeMap<ComponentIndex, Window<D>> = components
+            .iter()
+            .map(|(index, component)| (*index, self.parts[component.candidate].clone()))
+            .collect();
+        let subject = Subject {
+            assembly: &self.assembly,
+            volume,
+            candidates: &self.candidates,
+            disks: &disks,
+            unclaimed: &self.unclaimed,
+        };
+        let report = check(&subject, &mut |_, _| ControlFlow::Continue(()));
+        let seats = self.seats();
+        next(&Scene { subject: &subject, report: &report, seats: &seats }, &Options::default())
+            .expect("memory can be read")
     }
 
     pub(crate) fn check_strays(&self) -> Report {

@@ -5,19 +5,20 @@ use std::ops::ControlFlow;
 
 use virstor::change::{SoundSet, add, clear, compact, grow, naming, remove};
 use virstor::check::{Code, Repair, Severity, Verdict};
-use virstor::format::{RECORD_LEN, Record};
+use virstor::format::{Name, RECORD_LEN, Record};
 use virstor::geometry::{ComponentIndex, VirtualChunk};
-use virstor::io::ReadAt;
+use virstor::io::{IoError, ReadAt};
 use virstor::kernel::{Kernel, Outcome, Provider as Tasted, Tunables, plain_scanner};
 use virstor::label::Provider;
 use virstor::patch::{Patch, perform};
+use virstor::undo::{self, ChangeError, DiskHeader, Header, LogSink, UndoLog};
 use virstor_testkit::{Machine, SparseDisk, SplitMix64, for_each_seed};
 
 use crate::members::with_spare_disks;
 use crate::model::{Operation, apply, perform as operate, random_operation};
 use crate::on_disk::OnDisk;
 use crate::set::{CHUNK, contents, disks_of, open, small_set, try_open, volume_of};
-use crate::support::{Heap, lines, offers};
+use crate::support::{Heap, Offer, lines, offers};
 
 /// Those of `disks` that carry a record, in the order of their numbers.
 fn members(disks: &[SparseDisk]) -> Vec<SparseDisk> {
@@ -27,7 +28,7 @@ fn members(disks: &[SparseDisk]) -> Vec<SparseDisk> {
     members
 }
 
-fn named(disks: &[SparseDisk]) -> Vec<(String, &SparseDisk)> {
+fn named<D>(disks: &[D]) -> Vec<(String, &D)> {
     disks.iter().map(|disk| ("c".to_string(), disk)).collect()
 }
 
@@ -185,6 +186,112 @@ fn every_verb_leaves_a_clean_set_with_the_bytes_it_had() {
     assert!(done.len() == 8 && done.values().all(|count| *count > 3), "{done:?}, {refused} refused");
 }
 
+/// Sessions and verbs in turn on one set, beside a vector of bytes: a set is clean after each of them.
+#[test]
+fn a_long_life_beside_a_vector() {
+    let (mut verbs, mut full) = (0, 0);
+    for_each_seed(500..540, |random| {
+        let (machine, mut count, mut model) = used_set(random);
+        let mut disks = disks_of(&machine);
+        for _ in 0..8 {
+            let machine = Machine::new(disks.iter().cloned());
+            let verb = random_verb(random, count, model.len());
+            let bounded = !matches!(verb, Verb::Grow(size) if size > 1024 * CHUNK as u64);
+            let patches = plan(&machine, count, &verb).filter(|_| bounded);
+            if let Some(patches) = patches {
+                perform(&patches, &machine.disks()).unwrap();
+                model = expected(&model, &verb);
+                verbs += 1;
+            }
+            let all = disks_of(&machine);
+            let members = members(&all);
+            assert_clean(&members);
+            count = members.len();
+            let spare = all.iter().filter(|disk| !members.iter().any(|member| is_same(member, disk)));
+            let machine = Machine::new(members.iter().chain(spare).cloned());
+            let mut writer = try_open(machine.disks().into_iter().take(count).collect()).unwrap();
+            model.resize(usize::try_from(writer.volume().size()).unwrap(), 0);
+            assert!(contents(&mut writer) == model, "{verb:?}");
+            for _ in 0..random.below(30) {
+                let operation = random_operation(random, model.len());
+                match operate(&mut writer, &operation) {
+                    Ok(()) => apply(&mut model, &operation),
+                    Err(_) => full += 1,
+                }
+            }
+            writer.close().unwrap();
+            disks = disks_of(&machine);
+            assert_clean(&disks[..count]);
+        }
+    });
+    assert!(verbs > 100 && full > 50, "{verbs} verbs, {full} requests without room");
+}
+
+/// A record makes a member its own; disks without one are alike for all that follows.
+fn is_same(one: &SparseDisk, other: &SparseDisk) -> bool {
+    let record = |disk: &SparseDisk| disk.bytes(disk.size() - 512, RECORD_LEN);
+    record(one) == record(other)
+}
+
+/// A log in memory.
+#[derive(Default)]
+struct Log(Vec<u8>);
+
+impl LogSink for Log {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), IoError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn make_durable(&mut self) -> Result<(), IoError> {
+        Ok(())
+    }
+}
+
+/// What a disk that fails in the midst of a verb leaves, as the program does it: with a log.
+fn logged(machine: &Machine, patches: &[Patch], log: &mut Log) -> Result<(), ChangeError> {
+    let disks = machine.disks();
+    let header = |disk: &_| DiskHeader::new("disk", 0, disk, &[]).unwrap();
+    let name = Name(*b"data\0\0\0\0\0\0\0\0\0\0\0\0");
+    let disk_headers = disks.iter().map(header).collect();
+    let header = Header { name, id: 7, verb: "test".into(), disks: disk_headers };
+    undo::perform(&header, patches, &disks, log, &mut |_, _| {})
+}
+
+/// Every operation of a verb fails once: the error names the place, the log brings the old set back, byte by byte, and
+/// then the verb works.
+#[test]
+fn a_verb_that_a_disk_stops_can_be_undone_and_done_again() {
+    let mut failures = 0;
+    for_each_seed(2000..2020, |random| {
+        let (machine, count, model) = used_set(random);
+        let verb = random_verb(random, count, model.len());
+        let before = disks_of(&machine);
+        let Some(patches) = plan(&machine, count, &verb) else { return };
+        perform(&patches, &machine.disks()).unwrap();
+        let after = disks_of(&machine);
+        for number in 0.. {
+            let machine = Machine::new(before.iter().cloned());
+            machine.fail(number);
+            let mut log = Log::default();
+            let error = match logged(&machine, &patches, &mut log) {
+                Ok(()) => break,
+                Err(ChangeError::Disk(error)) => error,
+                Err(ChangeError::Log(error)) => panic!("{error:?}"),
+            };
+            failures += 1;
+            assert_eq!(error.error.reason, "simulated failure");
+            let size = ReadAt::size(&machine.disk(error.component.as_usize()));
+            assert!(error.error.offset + error.error.len <= size, "{error:?}");
+            UndoLog::open(log.0).unwrap().undo(&machine.disks(), &mut |_, _| {}).unwrap();
+            assert!(disks_of(&machine) == before, "{verb:?}: operation {number}");
+            logged(&machine, &patches, &mut Log::default()).unwrap();
+            assert!(disks_of(&machine) == after, "{verb:?}: operation {number}");
+        }
+    });
+    assert!(failures > 300, "{failures} failures");
+}
+
 #[test]
 fn compaction_gives_back_what_holds_nothing() {
     let machine = small_set(&[6, 4, 4], 64);
@@ -252,6 +359,9 @@ fn after_every_cut_all_bytes_are_there_and_what_is_wrong_can_be_mended() {
             cut.for_each_image(6, &mut random.clone(), |disks| {
                 images += 1;
                 assert_mendable(&members(disks), &model, &verb);
+                if images % 4 == 0 {
+                    assert_repaired(disks, &model, &verb);
+                }
             });
         });
     });
@@ -288,6 +398,45 @@ fn assert_mendable(disks: &[SparseDisk], model: &[u8], verb: &Verb) {
         virstor::plan::VolumeReader::new(volume.clone(), by_index, virstor::format::ByteOrder::Little, 0);
     let mut bytes = vec![0; model.len()];
     reader.read(0, &mut bytes).unwrap();
+    assert_bytes(&bytes, model, verb);
+}
+
+/// A repair that gives nothing up leaves a clean set with the bytes it had.
+fn assert_repaired(disks: &[SparseDisk], model: &[u8], verb: &Verb) {
+    if matches!(verb, Verb::Rename) {
+        return;
+    }
+    let machine = Machine::new(disks.iter().cloned());
+    let mut stages = 0;
+    loop {
+        let heap = Heap::look(named(&machine.disks()).into_iter().map(|(provider, disk)| Offer {
+            provider,
+            disk: disk.clone(),
+            sector_size: None,
+        }));
+        let steps = heap.next_repairs(0);
+        if steps.is_empty() {
+            break;
+        }
+        stages += 1;
+        assert!(stages < 10, "{verb:?}: a repair comes to an end");
+        let seats: Vec<_> = heap.seats().into_iter().map(|seat| seat.disk).collect();
+        for step in steps {
+            assert_eq!(step.loss, None, "{verb:?}");
+            perform(&step.patches, &seats).unwrap();
+        }
+    }
+    let members = members(&disks_of(&machine));
+    // Notices may stay: a flag that nothing reads.
+    OnDisk::read(&members, 512).assert_sound(&members, 512);
+    assert_eq!(Heap::look(offers(&named(&members))).check(0).verdict(), Verdict::Clean, "{verb:?}");
+    assert!(starts(&members));
+    let bytes = contents(&mut open(&Machine::new(members)));
+    assert_bytes(&bytes[..model.len()], model, verb);
+}
+
+/// Chunk by chunk the bytes from before the verb, or from after it.
+fn assert_bytes(bytes: &[u8], model: &[u8], verb: &Verb) {
     let after = expected(model, verb);
     for (number, chunk) in bytes.chunks(CHUNK).enumerate() {
         let range = number * CHUNK..(number + 1) * CHUNK;

@@ -10,7 +10,7 @@ use virstor::geometry::ComponentIndex;
 use virstor::io::ReadAt;
 use virstor::plan::ReadError;
 
-use super::{Job, Reader};
+use super::{Job, Reader, lost};
 use crate::disk::{Disk, HostFile};
 use crate::failure::Failure;
 use crate::progress::Progress;
@@ -21,11 +21,21 @@ pub(crate) const BLOCK: u64 = 1 << 20;
 /// Runs of zeros shorter than this are written, longer ones become holes.
 const ZERO_RUN: usize = 64 << 10;
 
+/// What a piece is filled with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Filling {
+    Zeros,
+    /// What lies on a component, and where there.
+    Data(ComponentIndex, u64),
+    /// Text in place of what is lost, from this byte of the volume on.
+    Pattern(u64),
+}
+
 /// A piece of an image: at most a block.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Piece {
-    /// The component it lies on and where there; `None` for zeros.
-    pub(crate) source: Option<(ComponentIndex, u64)>,
+    /// What it is filled with.
+    pub(crate) filling: Filling,
     /// Where it goes in the image.
     pub(crate) target: u64,
     /// Its length in bytes.
@@ -40,7 +50,7 @@ pub(crate) fn perform(
     skip_zeros: bool,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
-    let total = if skip_zeros { job.totals.data } else { job.len() };
+    let total = if skip_zeros { job.filled() } else { job.len() };
     let mut copier = Copier {
         job,
         source: job.reader(),
@@ -81,7 +91,7 @@ impl Copier<'_> {
 
     #[cfg(target_os = "linux")]
     fn copy_in_kernel(&mut self, piece: Piece) -> bool {
-        let Some((component, offset)) = piece.source else { return false };
+        let Filling::Data(component, offset) = piece.filling else { return false };
         let window = self.source.disk(component).expect("the plan names components that are there");
         let disk = self.job.heap.files()[window.disk().file()].disk.as_ref();
         let Some(file) = disk.ok().and_then(Disk::file) else { return false };
@@ -93,9 +103,16 @@ impl Copier<'_> {
     /// Fills the buffer with the piece.
     fn read(&mut self, piece: Piece) -> Result<(), Failure> {
         let buffer = &mut self.buffer[..usize::try_from(piece.len).expect("at most a block")];
-        let Some((component, offset)) = piece.source else {
-            buffer.fill(0);
-            return Ok(());
+        let (component, offset) = match piece.filling {
+            Filling::Data(component, offset) => (component, offset),
+            Filling::Zeros => {
+                buffer.fill(0);
+                return Ok(());
+            }
+            Filling::Pattern(start) => {
+                lost::pattern(start, buffer);
+                return Ok(());
+            }
         };
         let disk = self.source.disk(component).expect("the plan names components that are there");
         let failed = |error| self.job.read_failure(&ReadError::Io { component, error });

@@ -8,7 +8,8 @@ use virstor::plan::SegmentPlace;
 use virstor_qcow2::{Layout, Piece, smallest_cluster_bits};
 
 use super::copy::BLOCK;
-use super::{Job, Reader, read_or_zero};
+use super::{Job, Reader};
+use crate::args::FillLost;
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::Progress;
@@ -43,8 +44,7 @@ fn write(
             Piece::Bytes(bytes) => put(bytes)?,
             Piece::Copy { virtual_offset, len } => {
                 let bytes = &mut block[..usize::try_from(*len).expect("at most a block")];
-                read_or_zero(&mut reader, job.range.start + virtual_offset, bytes)
-                    .map_err(|error| job.read_failure(&error))?;
+                job.read_or_fill(&mut reader, job.range.start + virtual_offset, bytes)?;
                 put(bytes)?;
             }
         }
@@ -54,8 +54,9 @@ fn write(
     Ok(())
 }
 
-/// The ranges of the image that hold data, counted from its start.
+/// The ranges of the image that hold data, or text in its place, counted from its start.
 struct DataRanges {
+    lost_too: bool,
     reader: Reader,
     start: u64,
     rest: Range<u64>,
@@ -63,7 +64,8 @@ struct DataRanges {
 
 impl DataRanges {
     fn new(job: &Job<'_>) -> Self {
-        Self { reader: job.reader(), start: job.range.start, rest: job.range.clone() }
+        let lost_too = job.missing == FillLost::Pattern;
+        Self { lost_too, reader: job.reader(), start: job.range.start, rest: job.range.clone() }
     }
 }
 
@@ -74,7 +76,12 @@ impl Iterator for DataRanges {
         loop {
             let segment = self.reader.segments(self.rest.clone()).next()?;
             self.rest.start = segment.end();
-            if matches!(segment.place, SegmentPlace::Data { .. }) {
+            let wanted = match segment.place {
+                SegmentPlace::Data { .. } => true,
+                SegmentPlace::Lost(_) => self.lost_too,
+                SegmentPlace::Hole => false,
+            };
+            if wanted {
                 return Some(segment.start - self.start..segment.end() - self.start);
             }
         }

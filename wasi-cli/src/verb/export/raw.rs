@@ -2,8 +2,9 @@
 
 use virstor::plan::{Segment, SegmentPlace};
 
-use super::copy::{self, BLOCK, Piece};
-use super::{Job, read_or_zero};
+use super::Job;
+use super::copy::{self, BLOCK, Filling, Piece};
+use crate::args::FillLost;
 use crate::disk::HostFile;
 use crate::failure::Failure;
 use crate::output;
@@ -22,19 +23,21 @@ pub(crate) fn to_file(job: &Job<'_>, file: &HostFile, progress: &mut Progress) -
     }
     let mut planner = job.reader();
     let start = job.range.start;
-    let pieces = planner.segments(job.range.clone()).flat_map(|segment| split(segment, start));
+    let pieces = planner.segments(job.range.clone()).flat_map(|segment| split(job, segment, start));
     // A fresh file reads as zeros where nothing was written; a disk does not.
-    let pieces = pieces.filter(|piece| !is_file || piece.source.is_some());
+    let pieces = pieces.filter(|piece| !is_file || piece.filling != Filling::Zeros);
     copy::perform(job, pieces, file, is_file, progress)
 }
 
 /// The segment in blocks; `start` is the first byte of the image.
-fn split(segment: Segment, start: u64) -> impl Iterator<Item = Piece> {
+fn split(job: &Job<'_>, segment: Segment, start: u64) -> impl Iterator<Item = Piece> {
+    let pattern = job.missing == FillLost::Pattern;
     let blocks = (0..segment.len).step_by(usize::try_from(BLOCK).expect("a block is small"));
     blocks.map(move |done| Piece {
-        source: match segment.place {
-            SegmentPlace::Data { component, offset } => Some((component, offset + done)),
-            SegmentPlace::Hole | SegmentPlace::Lost(_) => None,
+        filling: match segment.place {
+            SegmentPlace::Data { component, offset } => Filling::Data(component, offset + done),
+            SegmentPlace::Lost(_) if pattern => Filling::Pattern(segment.start + done),
+            SegmentPlace::Hole | SegmentPlace::Lost(_) => Filling::Zeros,
         },
         target: segment.start - start + done,
         len: BLOCK.min(segment.len - done),
@@ -49,7 +52,7 @@ pub(crate) fn to_stdout(job: &Job<'_>, progress: &mut Progress) -> Result<(), Fa
     while offset < job.range.end {
         let len = usize::try_from((job.range.end - offset).min(BLOCK)).expect("at most a block");
         let bytes = &mut block[..len];
-        read_or_zero(&mut reader, offset, bytes).map_err(|error| job.read_failure(&error))?;
+        job.read_or_fill(&mut reader, offset, bytes)?;
         output::with_stdout(|out| out.write_all(bytes))?;
         offset += len as u64;
         progress.report("exporting", offset - job.range.start, job.len());

@@ -33,14 +33,15 @@ pub(crate) trait Backend: Send + Sync {
         false
     }
 
-    /// Puts `data` at `offset`: every read that follows sees it, and the next flush makes it durable.
+    /// Puts `data` at `offset`: every read that follows sees it, and the next flush makes it durable. What takes more
+    /// room is done only where it `may_grow`.
     ///
     /// # Errors
     ///
     /// [`Fault::Full`] when there is no room for all of it, and then none is written; [`Fault::Component`] when
     /// part of it may be.
-    fn write(&self, offset: u64, data: &[u8]) -> Result<(), Fault> {
-        _ = (offset, data);
+    fn write(&self, offset: u64, data: &[u8], may_grow: bool) -> Result<(), Fault> {
+        _ = (offset, data, may_grow);
         Err(Fault::ReadOnly)
     }
 
@@ -211,8 +212,8 @@ impl Backend for Part {
         self.whole.is_writable()
     }
 
-    fn write(&self, offset: u64, data: &[u8]) -> Result<(), Fault> {
-        self.whole.write(self.start + offset, data)
+    fn write(&self, offset: u64, data: &[u8], may_grow: bool) -> Result<(), Fault> {
+        self.whole.write(self.start + offset, data, may_grow)
     }
 
     fn write_zeros(&self, range: Range<u64>, how: Zeros) -> Result<(), Fault> {

@@ -1,6 +1,7 @@
 //! Serving one client over a connection that is waited for.
 
-use std::io;
+use std::time::Duration;
+use std::{io, thread};
 
 use super::client::{Client, Next};
 use crate::failure::host_reason;
@@ -21,7 +22,15 @@ pub(crate) trait Pipe {
     ///
     /// As [`receive`](Self::receive).
     fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Whether the client is known to have gone.
+    fn is_gone(&self) -> bool {
+        false
+    }
 }
+
+/// How long a request that waits for room is left alone.
+const MOMENT: Duration = Duration::from_millis(20);
 
 /// Serves `client` until it is gone, telling `chosen` when its handshake is over; gives why it went.
 pub(crate) fn serve(client: &mut Client, pipe: &mut dyn Pipe, chosen: &mut dyn FnMut()) -> String {
@@ -37,6 +46,8 @@ pub(crate) fn serve(client: &mut Client, pipe: &mut dyn Pipe, chosen: &mut dyn F
         }
         match next {
             Next::Continue => {}
+            Next::Hold if pipe.is_gone() => return "the client closed the connection".into(),
+            Next::Hold => thread::sleep(MOMENT),
             Next::Close(close) => return close.to_string(),
             Next::Receive => match pipe.receive(client.room(), has_chosen) {
                 Ok(0) => return "the client closed the connection".into(),

@@ -28,6 +28,8 @@ pub(crate) struct Client {
     service: Arc<Service>,
     connection: Connection,
     has_chosen: bool,
+    /// A request that waits for room; nothing is taken from the input before it is answered.
+    held: Option<Request>,
     input: Box<[u8]>,
     /// What of `input` has been received and not dealt with.
     pending: std::ops::Range<usize>,
@@ -43,6 +45,8 @@ pub(crate) enum Next {
     Receive,
     /// Call `advance` again.
     Continue,
+    /// Call `advance` again after a moment: a request waits for room.
+    Hold,
     /// Close.
     Close(Close),
 }
@@ -55,11 +59,26 @@ impl Client {
         let number = service.journal().arrived();
         let input = vec![0; INPUT].into();
         let service = Arc::clone(service);
-        Self { number, service, connection, has_chosen: false, input, pending: 0..0, out, sent: 0 }
+        Self {
+            number,
+            service,
+            connection,
+            has_chosen: false,
+            held: None,
+            input,
+            pending: 0..0,
+            out,
+            sent: 0,
+        }
     }
 
     /// Deals with what was received, until there is no more of it or enough to send.
     pub(crate) fn advance(&mut self) -> Next {
+        if let Some(request) = self.held.take()
+            && !self.carry_out(request)
+        {
+            return Next::Hold;
+        }
         loop {
             let received = self.connection.receive(&self.input[self.pending.clone()], &mut self.out);
             self.pending.start += received.consumed;
@@ -70,9 +89,10 @@ impl Client {
                     self.service.begin_use();
                 }
                 Event::Request(request) => {
-                    let export = self.connection.export().expect("requests follow a choice");
                     self.make_room(&request);
-                    self.service.carry_out(self.number, export, request, &mut self.out);
+                    if !self.carry_out(request) {
+                        return Next::Hold;
+                    }
                 }
                 Event::NeedInput => return Next::Receive,
                 Event::Busy => unreachable!("every request is answered before the next"),
@@ -96,6 +116,16 @@ impl Client {
             }
         }
         Next::Continue
+    }
+
+    /// Has a request carried out; false when it has to wait, and then it is held.
+    fn carry_out(&mut self, request: Request) -> bool {
+        let export = self.connection.export().expect("requests follow a choice");
+        self.held = self.service.carry_out(self.number, export, request, &mut self.out);
+        if self.held.is_none() {
+            self.service.give_up_waiting(self.number);
+        }
+        self.held.is_none()
     }
 
     /// What is to be sent.
@@ -149,6 +179,7 @@ impl Client {
     /// Notes that it is gone, and why.
     pub(crate) fn left(mut self, why: &str) {
         self.give_back();
+        self.service.give_up_waiting(self.number);
         if self.has_chosen {
             self.service.end_use();
         }

@@ -28,7 +28,8 @@ pub(crate) struct Served {
     pub(crate) backend: Arc<dyn Backend>,
 }
 
-/// The exports of a volume of `heap`: itself first (it is also the default), its components, its partitions.
+/// The exports of a volume of `heap`: itself first (it is also the default), its components, its partitions; and the
+/// volume.
 /// An export whose name an earlier one has is left out.
 /// The volume and its partitions can be written where they are `writable`.
 pub(crate) fn of(
@@ -36,7 +37,7 @@ pub(crate) fn of(
     number: usize,
     writable: Option<Writable>,
     zero_lost: bool,
-) -> Vec<Served> {
+) -> (Vec<Served>, Arc<Volume>) {
     let (map, disks) = match writable {
         Some(Writable { writer, disks }) => (Map::Writer(writer), Some(disks)),
         None => (Map::Reader(Box::new(heap.reader(number, verb::MAP_MEMORY))), None),
@@ -65,7 +66,7 @@ pub(crate) fn of(
         }
         new
     });
-    all
+    (all, volume)
 }
 
 fn served(name: String, description: String, backend: Arc<dyn Backend>) -> Served {

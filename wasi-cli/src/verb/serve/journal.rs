@@ -1,4 +1,5 @@
 //! What was done: a line for each request while it happens, sums at the end.
+#![cfg_attr(target_env = "p1", allow(dead_code, reason = "without sockets nobody can control a server"))]
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -115,6 +116,15 @@ impl Journal {
     pub(crate) fn failed(&self, fault: &Fault) {
         self.faults.fetch_add(1, Relaxed);
         self.report(fault);
+    }
+
+    /// A write waits because there is no room for the chunks it takes.
+    pub(crate) fn full(&self, needed: u64) {
+        if !self.quiet {
+            output::note(&format!(
+                "the volume is full: a request waits for {needed} chunks until a component is added by 'virstor ctl add'"
+            ));
+        }
     }
 
     /// Prints the sums, if they are wanted.

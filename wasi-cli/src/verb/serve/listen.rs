@@ -7,6 +7,7 @@ mod host;
 
 use std::sync::Arc;
 
+use super::control::Control;
 use super::service::Service;
 use super::stdio;
 use crate::args::ServeArgs;
@@ -18,5 +19,18 @@ use crate::failure::Failure;
 ///
 /// When an address cannot be listened on, or this build cannot listen at all.
 pub(crate) fn serve(service: &Arc<Service>, args: &ServeArgs) -> Result<(), Failure> {
-    if args.stdio { host::serve_stdio(service) } else { host::serve_network(service, args) }
+    let control = match &args.control {
+        Some(folder) => Some(Control::open(folder, service)?),
+        None => None,
+    };
+    if args.stdio { host::serve_stdio(service, control) } else { host::serve_network(service, args, control) }
+}
+
+/// In WebAssembly a server that waits for its one client hears nothing else.
+#[cfg(target_family = "wasm")]
+fn refuse_control(control: Option<&Control>) -> Result<(), Failure> {
+    match control {
+        Some(_) => Err(Failure::Usage("--control and --stdio do not go together in WebAssembly".into())),
+        None => Ok(()),
+    }
 }

@@ -1,15 +1,30 @@
 //! Carrying out what clients ask, whatever they are connected by.
+#![cfg_attr(target_env = "p1", allow(dead_code, reason = "without sockets nobody can control a server"))]
 
+use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use nbd_proto::{ConfigError, Request, Server, Ticket};
 
+use virstor::change::remove::RemoveError;
+use virstor::geometry::ComponentIndex;
+use virstor::io::{ReadAt, Window};
+use virstor::write::MemberError;
+use virstor_inspect::document::ctl::{Ctl, CtlComponent};
+
 use super::backend::{Backend, Fault, Zeros};
+use super::component::{Bytes, Component};
 use super::contexts::Context;
 use super::exports::Served;
 use super::journal::{Answered, Command, Journal};
+use super::volume::Volume;
+use crate::disk::WritableDisk;
+use crate::disk::writable::Medium;
+use crate::target::NewDisk;
+use crate::verb::add;
 
 /// Exports, what is behind them, and the record of what was done. All clients share one.
 pub(crate) struct Service {
@@ -19,6 +34,23 @@ pub(crate) struct Service {
     spare: Mutex<Vec<Vec<u8>>>,
     /// How many clients are there that have chosen an export.
     users: AtomicUsize,
+    volume: Arc<Volume>,
+    rules: Rules,
+    /// The clients of which a request waits for room, in the order in which they began to.
+    waiting: Mutex<VecDeque<u64>>,
+}
+
+/// What the user wants of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Rules {
+    /// Whether a write for which there is no room waits for some.
+    pub(crate) waits: bool,
+    /// Whether components may come and go.
+    pub(crate) may_change: bool,
+    /// Sector size of the volume in bytes.
+    pub(crate) sector_size: u32,
+    /// Its id.
+    pub(crate) id: u32,
 }
 
 /// Most large buffers that are kept for the next client who needs one. They keep memory flat: an allocator that
@@ -29,10 +61,17 @@ impl Service {
     /// # Errors
     ///
     /// When the exports break a rule of the protocol: a volume of more than 2^63 - 1 bytes.
-    pub(crate) fn new(exports: Vec<Served>, journal: Journal) -> Result<Self, ConfigError> {
+    pub(crate) fn new(
+        exports: Vec<Served>,
+        volume: Arc<Volume>,
+        rules: Rules,
+        journal: Journal,
+    ) -> Result<Self, ConfigError> {
         let (exports, backends) = exports.into_iter().map(|served| (served.export, served.backend)).unzip();
         let server = Arc::new(Server::new(exports)?.with_extended_headers(true));
-        Ok(Self { server, backends, journal, spare: Mutex::default(), users: AtomicUsize::new(0) })
+        let (spare, waiting) = (Mutex::default(), Mutex::default());
+        let users = AtomicUsize::new(0);
+        Ok(Self { server, backends, journal, spare, users, volume, rules, waiting })
     }
 
     /// What the protocol knows.
@@ -83,8 +122,126 @@ impl Service {
         }
     }
 
-    /// Does what a client asked of an export and appends the answer to `out`.
-    pub(crate) fn carry_out(&self, client: u64, export: usize, request: Request, out: &mut Vec<u8>) {
+    /// What there is, for who asks.
+    pub(crate) fn status(&self) -> Ctl {
+        let component =
+            |it: &Arc<Component>| CtlComponent { index: it.index.0, file: it.file.clone(), size: it.size() };
+        Ctl {
+            volume: self.server.exports()[0].name.clone(),
+            id: self.rules.id,
+            virtual_size: self.volume.size(),
+            writable: self.volume.is_writable(),
+            free_chunks: self.volume.free_chunks(),
+            clients: self.users.load(SeqCst) as u64,
+            waiting: self.waiting().len() as u64,
+            components: self.volume.components().iter().map(component).collect(),
+        }
+    }
+
+    /// Adds files to the volume as new components, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// A line for people, about the first that cannot be added.
+    pub(crate) fn add(&self, files: &[String]) -> Result<(), String> {
+        self.may_change()?;
+        for file in files {
+            let file = OsString::from(file);
+            let new =
+                NewDisk::open(&file, self.rules.sector_size, false).map_err(|error| error.to_string())?;
+            let failed = |reason: String| format!("{}: {reason}", new.label);
+            let medium: Arc<dyn Medium> = Arc::new(WritableDisk::open(new.disk.path()).map_err(failed)?);
+            let disk = Window::new(medium, 0, new.disk.size()).ok_or_else(|| failed("it shrank".into()))?;
+            let component = Component {
+                index: ComponentIndex(0),
+                disk: Bytes::Writable(disk.clone()),
+                file: new.label.clone(),
+                suspect: false,
+            };
+            self.volume.add(new.provider(), disk, component).map_err(|error| match error {
+                MemberError::Add(error) => add::refusal(&error, std::slice::from_ref(&new)).to_string(),
+                other => failed(format!("cannot be added: {other:?}")),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Removes components of which no chunk is in use.
+    ///
+    /// # Errors
+    ///
+    /// A line for people: one of the files is no component, or has to stay.
+    pub(crate) fn remove(&self, files: &[String]) -> Result<(), String> {
+        self.may_change()?;
+        let components = self.volume.components();
+        let label =
+            |index: ComponentIndex| components.get(index.as_usize()).map_or("", |it| it.file.as_str());
+        let number = |file: &String| {
+            let found = components.iter().find(|it| it.file == *file);
+            found.map(|it| it.index).ok_or_else(|| format!("{file}: is no component of the volume"))
+        };
+        let drop = files.iter().map(number).collect::<Result<Vec<_>, String>>()?;
+        self.volume.remove(&drop).map_err(|error| match error {
+            MemberError::Remove(RemoveError::HoldsMap) => {
+                format!("{}: holds the map and stays", label(ComponentIndex(0)))
+            }
+            MemberError::Remove(RemoveError::InUse { component, chunks }) => {
+                format!("{}: {chunks} of its chunks are in use", label(component))
+            }
+            MemberError::Remove(RemoveError::UsedBehind { component, behind, chunks }) => {
+                let (component, behind) = (label(component), label(behind));
+                format!("{component}: {chunks} chunks of {behind}, which is behind it, are in use")
+            }
+            other => format!("cannot be removed: {other:?}"),
+        })
+    }
+
+    fn may_change(&self) -> Result<(), String> {
+        if self.rules.may_change {
+            return Ok(());
+        }
+        Err("components come and go only where the server writes to the set itself (--write)".into())
+    }
+
+    /// A client that may have waited for room does not any more.
+    pub(crate) fn give_up_waiting(&self, client: u64) {
+        self.waiting().retain(|other| *other != client);
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<u64>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a client may take room: nobody waits that came before it.
+    fn may_grow(&self, client: u64) -> bool {
+        self.waiting().front().is_none_or(|first| *first == client)
+    }
+
+    /// Whether a request that failed so is to wait; then its client is in the queue.
+    fn waits(&self, client: u64, outcome: &Result<(), Fault>) -> bool {
+        let Err(Fault::Full { needed, .. }) = outcome else { return false };
+        if !self.rules.waits {
+            return false;
+        }
+        let mut waiting = self.waiting();
+        if !waiting.contains(&client) {
+            if waiting.is_empty() {
+                self.journal.full(*needed);
+            }
+            waiting.push_back(client);
+        }
+        true
+    }
+
+    /// Does what a client asked of an export and appends the answer to `out`; gives the request back where it has to
+    /// wait for room, to be tried again.
+    pub(crate) fn carry_out(
+        &self,
+        client: u64,
+        export: usize,
+        request: Request,
+        out: &mut Vec<u8>,
+    ) -> Option<Request> {
         let started = self.journal.wants_time().then(Instant::now);
         let backend = &*self.backends[export];
         let (command, offset, len, outcome) = match request {
@@ -109,13 +266,24 @@ impl Service {
                 (Command::BlockStatus, offset, len, Ok(()))
             }
             Request::Write { offset, data, fua, ticket } => {
-                let outcome = backend.write(offset, &data).and_then(|()| durable(backend, fua));
+                let outcome = backend.write(offset, &data, self.may_grow(client));
+                if self.waits(client, &outcome) {
+                    return Some(Request::Write { offset, data, fua, ticket });
+                }
+                let outcome = outcome.and_then(|()| durable(backend, fua));
                 answer(ticket, out, &outcome);
                 (Command::Write, offset, data.len() as u64, outcome)
             }
             Request::WriteZeroes { offset, len, fua, no_hole, fast_only, ticket } => {
                 let how = Zeros { provided: no_hole, fast: fast_only };
-                let outcome = backend.write_zeros(offset..offset + len, how);
+                let outcome = if no_hole && !fast_only && !self.may_grow(client) {
+                    Err(Fault::Full { needed: 1, free: 0 })
+                } else {
+                    backend.write_zeros(offset..offset + len, how)
+                };
+                if self.waits(client, &outcome) {
+                    return Some(Request::WriteZeroes { offset, len, fua, no_hole, fast_only, ticket });
+                }
                 let outcome = outcome.and_then(|()| durable(backend, fua));
                 answer(ticket, out, &outcome);
                 (Command::WriteZeroes, offset, len, outcome)
@@ -138,6 +306,7 @@ impl Service {
         let fault: Option<&Fault> = outcome.as_ref().err();
         let export = &self.server.exports()[export].name;
         self.journal.answered(&Answered { client, export, command, offset, len, fault, started });
+        None
     }
 }
 

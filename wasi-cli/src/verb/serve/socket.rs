@@ -84,6 +84,22 @@ impl Socket {
         };
     }
 
+    /// Whether the client has closed it, as far as that shows: what it said before hides it.
+    pub(crate) fn is_gone(&self) -> bool {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        let socket = match self {
+            Self::Tcp(stream) => SockRef::from(stream),
+            #[cfg(unix)]
+            Self::Unix(stream) => SockRef::from(stream),
+        };
+        let peeked = socket.set_nonblocking(true).and_then(|()| socket.peek(&mut byte));
+        let restored = socket.set_nonblocking(false);
+        match peeked {
+            Ok(count) => count == 0 || restored.is_err(),
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
+
     pub(crate) fn receive(&self, buf: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => (&mut &*stream).read(buf),

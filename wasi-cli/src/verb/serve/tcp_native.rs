@@ -242,6 +242,10 @@ impl Pipe for Timed<'_> {
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.socket.send(bytes)
     }
+
+    fn is_gone(&self) -> bool {
+        self.socket.is_gone()
+    }
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {

@@ -22,6 +22,7 @@ use wasi::sockets::tcp::TcpSocket;
 use wasi::sockets::tcp_create_socket::create_tcp_socket;
 
 use super::client::{Client, Next};
+use super::control::{Control, INTERVAL};
 use super::network::Policy;
 use super::service::Service;
 
@@ -98,6 +99,8 @@ enum Doing {
     Receiving,
     /// It had its turn and has more to do.
     Waiting,
+    /// A request of it waits for room.
+    Holding,
     /// All is said; the host may still be sending.
     Leaving(String),
 }
@@ -127,7 +130,7 @@ impl Guest {
         match self.doing {
             Doing::Sending(_) | Doing::Leaving(_) => Some(&self.writable),
             Doing::Receiving => Some(&self.readable),
-            Doing::Waiting => None,
+            Doing::Waiting | Doing::Holding => None,
         }
     }
 
@@ -144,6 +147,10 @@ impl Guest {
                     self.doing = match next {
                         Next::Receive => Doing::Receiving,
                         Next::Continue => Doing::Waiting,
+                        Next::Hold => {
+                            self.doing = Doing::Holding;
+                            return Ok(());
+                        }
                         Next::Close(close) => {
                             self.output.flush().map_err(|error| explain(&error))?;
                             Doing::Leaving(close.to_string())
@@ -159,7 +166,7 @@ impl Guest {
                         receive(client, &self.input).unwrap_or(false)
                     }));
                 }
-                Doing::Waiting => self.doing = Doing::Sending(client.advance()),
+                Doing::Waiting | Doing::Holding => self.doing = Doing::Sending(client.advance()),
                 Doing::Leaving(why) => {
                     // The host has sent everything when it would take more.
                     let room = self.output.check_write().map_err(|error| explain(&error))?;
@@ -212,19 +219,33 @@ fn explain(error: &StreamError) -> String {
     }
 }
 
-/// Serves those who come to `listeners`, for ever, or until the last client is gone where the policy has it so.
-pub(crate) fn serve(service: &Arc<Service>, listeners: &[Listener], policy: Policy) {
+/// Serves those who come to `listeners`, until the server is asked to end by `control`, or the last client is gone where
+/// the policy has it so.
+pub(crate) fn serve(
+    service: &Arc<Service>,
+    listeners: &[Listener],
+    policy: Policy,
+    control: Option<&Control>,
+) {
     let mut guests: Vec<Guest> = Vec::new();
     let mut anyone_chose = false;
     let mut unwell: Option<Instant> = None;
+    let mut listened = Instant::now();
     loop {
         let now = Instant::now();
         unwell = unwell.filter(|until| *until > now);
-        let turns = wait(listeners, &guests, unwell, policy, now);
+        let turns = wait(listeners, &guests, unwell, policy, control.is_some(), now);
         if turns.listeners && welcome(service, listeners, &mut guests, policy).is_err() {
             unwell = Some(Instant::now() + RESPITE);
         }
         let now = Instant::now();
+        if let Some(control) = control.filter(|_| now >= listened + INTERVAL) {
+            listened = now;
+            if control.poll() {
+                guests.iter_mut().for_each(|guest| see_off(guest, "the server ends"));
+                return;
+            }
+        }
         for index in turns.guests {
             let guest = &mut guests[index];
             guest.active = now;
@@ -264,9 +285,10 @@ fn wait(
     guests: &[Guest],
     unwell: Option<Instant>,
     policy: Policy,
+    has_control: bool,
     now: Instant,
 ) -> Turns {
-    let waiting = |(index, guest): (usize, &Guest)| guest.waits_for().is_none().then_some(index);
+    let waiting = |(index, guest): (usize, &Guest)| (guest.doing == Doing::Waiting).then_some(index);
     let mut turns =
         Turns { listeners: false, guests: guests.iter().enumerate().filter_map(waiting).collect() };
 
@@ -281,9 +303,13 @@ fn wait(
     if unwell.is_none() {
         pollables.extend(listeners.iter().map(|listener| &listener.ready));
     }
+    let holds = guests.iter().any(|guest| guest.doing == Doing::Holding);
     let deadlines = guests.iter().filter_map(|guest| guest.deadline(policy)).chain(unwell);
     let patience = if turns.guests.is_empty() {
-        deadlines.min().map(|deadline| deadline.saturating_duration_since(now))
+        let patience = deadlines.min().map(|deadline| deadline.saturating_duration_since(now));
+        // There is nothing to wait for that would say when there is room, or a request.
+        let look = (has_control || holds).then_some(INTERVAL);
+        patience.into_iter().chain(look).min()
     } else {
         Some(Duration::ZERO)
     };
@@ -300,6 +326,8 @@ fn wait(
             None => {}
         }
     }
+    let holding = |(index, guest): (usize, &Guest)| (guest.doing == Doing::Holding).then_some(index);
+    turns.guests.extend(guests.iter().enumerate().filter_map(holding));
     turns
 }
 

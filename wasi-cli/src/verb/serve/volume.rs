@@ -1,14 +1,18 @@
 //! The volume as a disk: the map decides where its bytes are, component by component.
+#![cfg_attr(target_env = "p1", allow(dead_code, reason = "without sockets nobody can control a server"))]
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use nbd_proto::ReadReply;
+use virstor::change::add::AddError;
+use virstor::change::remove::RemoveError;
 use virstor::geometry::ComponentIndex;
 use virstor::io::{IoError, ReadAt};
+use virstor::label::Provider;
 use virstor::plan::{Lost, Segment, SegmentPlace, VolumeReader};
-use virstor::write::{StepBytes, VolumeWriter, WriteError};
+use virstor::write::{MemberError, StepBytes, VolumeWriter, WriteError};
 use virstor_inspect::heap::ComponentDisk;
 
 use super::backend::{Backend, Extent, Fault, State, Zeros};
@@ -26,7 +30,8 @@ pub(crate) struct Volume {
     /// Plans, and writes that need room. All else goes past it, so that one client's slow disk does not hold up
     /// the others.
     map: Mutex<Map>,
-    components: BTreeMap<ComponentIndex, Arc<Component>>,
+    /// Changed only while the map is locked.
+    components: RwLock<BTreeMap<ComponentIndex, Arc<Component>>>,
     /// Whether lost bytes are served as zeros.
     zero_lost: bool,
     is_writable: bool,
@@ -56,9 +61,62 @@ impl Volume {
             chunk_size: volume.chunk_size.bytes(),
             is_writable: matches!(map, Map::Writer(_)),
             map: Mutex::new(map),
-            components: components.into_iter().map(|component| (component.index, component)).collect(),
+            components: RwLock::new(
+                components.into_iter().map(|component| (component.index, component)).collect(),
+            ),
             zero_lost,
         }
+    }
+
+    /// The components, in their order.
+    pub(crate) fn components(&self) -> Vec<Arc<Component>> {
+        self.components.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// How many chunks can still be handed out, where any can.
+    pub(crate) fn free_chunks(&self) -> Option<u64> {
+        self.with_writer(|writer| Ok(writer.space().free_chunks)).ok()
+    }
+
+    /// Adds a disk, which is `component` afterwards: its number is set here. All others wait meanwhile, and find the
+    /// volume as it was or as it is.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot become one.
+    pub(crate) fn add(
+        &self,
+        provider: Provider<'_>,
+        disk: WritableComponent,
+        component: Component,
+    ) -> Result<(), MemberError> {
+        let mut map = self.map();
+        let Map::Writer(writer) = &mut *map else { return Err(MemberError::Add(AddError::NoComponents)) };
+        writer.add_components(vec![(provider, disk)], false)?;
+        let index = ComponentIndex(writer.volume().component_count - 1);
+        let mut components = self.components.write().unwrap_or_else(PoisonError::into_inner);
+        components.insert(index, Arc::new(Component { index, ..component }));
+        Ok(())
+    }
+
+    /// Removes components of which no chunk is in use.
+    ///
+    /// # Errors
+    ///
+    /// When one has to stay.
+    pub(crate) fn remove(&self, drop: &[ComponentIndex]) -> Result<(), MemberError> {
+        let mut map = self.map();
+        let Map::Writer(writer) = &mut *map else {
+            return Err(MemberError::Remove(RemoveError::NoComponents));
+        };
+        writer.remove_components(drop)?;
+        let mut components = self.components.write().unwrap_or_else(PoisonError::into_inner);
+        let stay = std::mem::take(&mut *components).into_values().filter(|it| !drop.contains(&it.index));
+        // Those that get another number hold nothing, so nobody has looked them up.
+        let renumbered = (0..).map(ComponentIndex).zip(stay);
+        *components =
+            renumbered.map(|(index, it)| (index, Arc::new(Component { index, ..(*it).clone() }))).collect();
+        Ok(())
     }
 
     fn map(&self) -> MutexGuard<'_, Map> {
@@ -97,7 +155,7 @@ impl Volume {
             let mut touched = Vec::new();
             for segment in self.segments(start, end - start) {
                 let SegmentPlace::Data { component, offset } = segment.place else { continue };
-                work(self.component(component), offset, segment.len)?;
+                work(&self.component(component), offset, segment.len)?;
                 touched.push(component);
             }
             self.note_writes(touched)?;
@@ -117,8 +175,9 @@ impl Volume {
         })
     }
 
-    fn component(&self, index: ComponentIndex) -> &Component {
-        self.components.get(&index).expect("a segment names a component that is there")
+    fn component(&self, index: ComponentIndex) -> Arc<Component> {
+        let components = self.components.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(components.get(&index).expect("a segment names a component that is there"))
     }
 
     fn fault(&self, error: WriteError) -> Fault {
@@ -182,11 +241,15 @@ impl Backend for Volume {
         self.is_writable
     }
 
-    fn write(&self, offset: u64, data: &[u8]) -> Result<(), Fault> {
+    fn write(&self, offset: u64, data: &[u8], may_grow: bool) -> Result<(), Fault> {
         let plan = self.with_writer(|writer| {
             let plan = writer.plan(offset, data)?;
             if plan.allocations.is_empty() {
                 return Ok(plan);
+            }
+            if !may_grow {
+                let (needed, free) = (plan.allocations.len() as u64, 0);
+                return Err(WriteError::OutOfSpace { needed, free });
             }
             // Room is given to one after the other.
             writer.perform(&plan, data)?;

@@ -123,6 +123,7 @@ pub(crate) fn open_disks(
     heap: &Heap<Disk>,
     number: usize,
 ) -> Result<BTreeMap<ComponentIndex, WritableComponent>, Failure> {
+    crate::heap::refuse_unwritable(heap, number)?;
     let volume = &heap.volumes()[number];
     let mut disks = BTreeMap::new();
     // Two components may lie in one file, which is opened and locked once.

@@ -4,11 +4,16 @@ use super::*;
 use crate::verb::serve::network::{Policy, addresses, announce, cannot_listen, uri};
 use crate::verb::serve::tcp_wasi::{self, Listener};
 
-pub(super) fn serve_stdio(service: &Arc<Service>) -> Result<(), Failure> {
+pub(super) fn serve_stdio(service: &Arc<Service>, control: Option<Control>) -> Result<(), Failure> {
+    refuse_control(control.as_ref())?;
     stdio::serve(service)
 }
 
-pub(super) fn serve_network(service: &Arc<Service>, args: &ServeArgs) -> Result<(), Failure> {
+pub(super) fn serve_network(
+    service: &Arc<Service>,
+    args: &ServeArgs,
+    control: Option<Control>,
+) -> Result<(), Failure> {
     let mut listeners = Vec::new();
     for address in addresses(args) {
         let listener =
@@ -16,6 +21,6 @@ pub(super) fn serve_network(service: &Arc<Service>, args: &ServeArgs) -> Result<
         listeners.push(listener);
     }
     announce(service, args, listeners.iter().map(|listener| uri(listener.address)).collect())?;
-    tcp_wasi::serve(service, &listeners, Policy::new(args));
+    tcp_wasi::serve(service, &listeners, Policy::new(args), control.as_ref());
     Ok(())
 }

@@ -4,26 +4,35 @@ use std::thread;
 
 use super::*;
 use crate::failure::host_reason;
+use crate::verb::serve::control::INTERVAL;
 use crate::verb::serve::network::{Policy, addresses, announce, cannot_listen, uri};
 use crate::verb::serve::socket::Listener;
 use crate::verb::serve::tcp_native::Threads;
 
 /// Serves in a thread of its own, so that a signal ends the server as the end of input would.
-pub(super) fn serve_stdio(service: &Arc<Service>) -> Result<(), Failure> {
+pub(super) fn serve_stdio(service: &Arc<Service>, control: Option<Control>) -> Result<(), Failure> {
     let (sender, ended) = std::sync::mpsc::channel();
     let on_signal = sender.clone();
+    let on_request = sender.clone();
     on_stop(move || _ = on_signal.send(Ok(())))?;
+    listen_to(control, move || _ = on_request.send(Ok(())));
     let service = Arc::clone(service);
     thread::spawn(move || sender.send(stdio::serve(&service)));
     ended.recv().unwrap_or(Ok(()))
 }
 
-pub(super) fn serve_network(service: &Arc<Service>, args: &ServeArgs) -> Result<(), Failure> {
+pub(super) fn serve_network(
+    service: &Arc<Service>,
+    args: &ServeArgs,
+    control: Option<Control>,
+) -> Result<(), Failure> {
     // This takes what it finds out of the environment, so it comes before there are threads.
     let inherited = inherited(args)?;
     let threads = Threads::new(Arc::clone(service), Policy::new(args));
     let stopper = threads.stopper();
     on_stop(move || stopper.stop())?;
+    let stopper = threads.stopper();
+    listen_to(control, move || stopper.stop());
     if !inherited.is_empty() {
         // Whoever opened them knows where they are, and may want stdout for itself.
         return threads.serve(inherited);
@@ -41,6 +50,19 @@ pub(super) fn serve_network(service: &Arc<Service>, args: &ServeArgs) -> Result<
     let _path = unix::listen(args, &mut listeners, &mut listening)?;
     announce(service, args, listening)?;
     threads.serve(listeners)
+}
+
+/// Answers requests in a thread of its own, for as long as the process lives; has `stop` called when one says so.
+fn listen_to(control: Option<Control>, stop: impl Fn() + Send + 'static) {
+    let Some(control) = control else { return };
+    thread::spawn(move || {
+        loop {
+            if control.poll() {
+                stop();
+            }
+            thread::sleep(INTERVAL);
+        }
+    });
 }
 
 /// Has `stop` called when a signal asks the program to end.
