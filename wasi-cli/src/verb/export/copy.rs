@@ -11,7 +11,7 @@ use virstor::io::ReadAt;
 use virstor::plan::ReadError;
 
 use super::{Job, Reader, lost};
-use crate::disk::{Disk, HostFile};
+use crate::disk::HostFile;
 use crate::failure::Failure;
 use crate::progress::Progress;
 
@@ -94,7 +94,7 @@ impl Copier<'_> {
         let Filling::Data(component, offset) = piece.filling else { return false };
         let window = self.source.disk(component).expect("the plan names components that are there");
         let disk = self.job.heap.files()[window.disk().file()].disk.as_ref();
-        let Some(file) = disk.ok().and_then(Disk::file) else { return false };
+        let Some(file) = disk.ok().and_then(|disk| disk.file()) else { return false };
         let from = in_kernel::Spot { file: file.as_std(), offset: window.start() + offset };
         let to = in_kernel::Spot { file: self.file.as_std(), offset: piece.target };
         self.kernel.copy(component, from, to, piece.len)
