@@ -182,7 +182,8 @@ impl Counts {
 
 /// Runs all tests of the workspace, telling the cross-crate ones where everything is.
 fn run_tests(workspace: &Workspace, needs: &Needs) -> Result<Counts> {
-    let mut command = cargo(["test", "--workspace"]);
+    // All that fails is wanted from one run: it may have been a long one.
+    let mut command = cargo(["test", "--workspace", "--no-fail-fast"]);
     command.env("PATH", search_path()).stdout(Stdio::piped());
     for (name, value) in variables(workspace, needs) {
         match value {
