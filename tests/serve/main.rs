@@ -12,6 +12,7 @@ mod server;
 mod stdio;
 mod survival;
 mod tools;
+mod vectors;
 mod writes;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -63,6 +64,7 @@ fn main() {
         add("what_was_done_is_on_record", &[Tool::Nbdinfo], endings::record);
         add("addresses_that_cannot_be_had_are_named", &[], endings::address);
         add("writers_see_what_any_of_them_wrote", &[Tool::Python], writes::like_zeros);
+        add("write_vectors", &[Tool::Python], vectors::write);
         add("a_full_volume_refuses_what_needs_room", &[Tool::Python], writes::full);
         add("unsound_sets_are_not_written_to", &[], writes::unsound);
         add("a_partition_is_written_through", &[Tool::Python], writes::partition);

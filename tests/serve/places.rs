@@ -33,6 +33,11 @@ impl Place {
         Ok(Self { folder, files })
     }
 
+    /// An empty folder in which there will be `files`.
+    pub(crate) fn empty(files: Vec<String>) -> Result<Self, Failed> {
+        Ok(Self { folder: tempfile::tempdir()?, files })
+    }
+
     /// The golden set of that name.
     pub(crate) fn of(name: &str) -> Result<Self, Failed> {
         Self::golden(&GoldenSet::load(name))
