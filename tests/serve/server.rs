@@ -13,6 +13,9 @@ use crate::places::Place;
 /// Longer than anything takes on a busy machine, shorter than a stuck test is fun.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a server whose last client is leaving has before it is killed.
+const SETTLING: Duration = Duration::from_millis(500);
+
 /// A server that is running. It is gone when this is.
 pub(crate) struct Server {
     child: Child,
@@ -91,6 +94,9 @@ impl Server {
                 return Err(format!("it ended with {status} and said {said}").into());
             }
         } else {
+            // No signal reaches a component, so it ends as in a crash. Once its last client has left it has settled all
+            // there is to settle, and that is soon; a client that has ended may not be gone yet for the server.
+            std::thread::sleep(SETTLING);
             self.child.kill()?;
             self.child.wait()?;
         }
