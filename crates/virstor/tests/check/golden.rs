@@ -107,7 +107,7 @@ const SETS: &[(&str, Verdict, &[&str])] = &[
             "notice stale-cursor c3 safe",
             "warning unclean-stop safe",
             "warning allocated-flag-missing c3 safe",
-            "notice allocation-out-of-order c2 safe",
+            "notice allocation-out-of-order c2 lossy",
         ],
     ),
     ("45-meta-read-error", Unusable, &["fatal record-copied-from-sibling c1 safe"]),
