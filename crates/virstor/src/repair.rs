@@ -3,7 +3,7 @@
 //! A set is repaired in stages, and each stage wants the one before it done and the set looked at anew: who is
 //! who and how large (`records`), then what the entries of the map name (`entries`), then where the chunks lie
 //! (`settle`), then what the records say about allocation (`upkeep`). [`next`] gives the steps of the first stage
-//! that has something to do. Whoever drives it does them to an [`Overlay`](crate::overlay::Overlay), looks at
+//! that has something to do. Whoever drives it does them to an [`Overlay`], looks at
 //! the result, and asks again, until nothing comes: then it is known what the check and FreeBSD will say
 //! before a byte was written.
 //!

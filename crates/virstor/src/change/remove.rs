@@ -3,7 +3,7 @@
 //! `g_virstor.c` believes a flag that may be old, leaves the numbers behind the component as they were, and writes
 //! the new count without order (`virstor_ctl_remove`). Here the map decides what is in use.
 //!
-//! The last component leaves by the steps of [`add`](super::add) taken backward, so that every prefix is one of
+//! The last component leaves by the steps of [`add`] taken backward, so that every prefix is one of
 //! those. When one in the middle leaves, the empty ones behind it leave before and join again after it: a cut
 //! in between leaves a sound volume that some empty components are not part of.
 //!
