@@ -241,7 +241,7 @@ impl<D: ReadAt> ReadAt for Window<D> {
         if !self.holds(offset, buf.len() as u64) {
             return Err(IoError::new(offset, buf.len(), "past the end"));
         }
-        self.disk.read_at(self.start + offset, buf)
+        self.disk.read_at(self.start + offset, buf).map_err(|error| self.seen_from_here(error))
     }
 
     fn unreadable(&self, range: Range<u64>) -> Option<Range<u64>> {
@@ -255,7 +255,7 @@ impl<D: WriteAt> WriteAt for Window<D> {
         if !self.holds(offset, bytes.len() as u64) {
             return Err(IoError::writing(offset, bytes.len(), "past the end"));
         }
-        self.disk.write_at(self.start + offset, bytes)
+        self.disk.write_at(self.start + offset, bytes).map_err(|error| self.seen_from_here(error))
     }
 
     fn flush(&self) -> Result<(), IoError> {
@@ -267,11 +267,21 @@ impl<D: WriteAt> WriteAt for Window<D> {
             let len = usize::try_from(len).unwrap_or(usize::MAX);
             return Err(IoError::writing(offset, len, "past the end"));
         }
-        self.disk.write_zeros(self.start + offset, len)
+        self.disk.write_zeros(self.start + offset, len).map_err(|error| self.seen_from_here(error))
     }
 }
 
 impl<D> Window<D> {
+    /// An error of the disk behind, with the place in the window: whoever reads a disk adds where it begins.
+    fn seen_from_here(&self, error: IoError) -> IoError {
+        match error.operation {
+            Operation::Flush => error,
+            Operation::Read | Operation::Write => {
+                IoError { offset: error.offset.saturating_sub(self.start), ..error }
+            }
+        }
+    }
+
     fn holds(&self, offset: u64, len: u64) -> bool {
         offset.checked_add(len).is_some_and(|end| end <= self.len)
     }
@@ -326,6 +336,35 @@ mod tests {
         assert_eq!(window.write_zeros(u64::MAX, 2), Err(IoError::writing(u64::MAX, 2, "past the end")));
         window.write_at(17, &[1; 3]).expect("within");
         assert_eq!(disk.0.borrow()[26..31], [7, 1, 1, 1, 7]);
+    }
+
+    #[test]
+    fn a_window_tells_of_errors_where_it_was_asked() {
+        struct Broken;
+        impl ReadAt for Broken {
+            fn size(&self) -> u64 {
+                100
+            }
+            fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
+                Err(IoError::new(offset, buf.len(), "broken"))
+            }
+        }
+        impl WriteAt for Broken {
+            fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
+                Err(IoError::writing(offset, bytes.len(), "broken"))
+            }
+            fn flush(&self) -> Result<(), IoError> {
+                Err(IoError::flushing("broken"))
+            }
+        }
+        let window = Window::new(Broken, 10, 20).expect("within");
+        assert_eq!(window.read_at(3, &mut [0; 2]), Err(IoError::new(3, 2, "broken")));
+        assert_eq!(window.write_at(3, &[0; 2]), Err(IoError::writing(3, 2, "broken")));
+        assert_eq!(window.write_zeros(3, 2), Err(IoError::writing(3, 2, "broken")));
+        assert_eq!(window.flush(), Err(IoError::flushing("broken")));
+        // A window in a window: each takes off its own start.
+        let inner = Window::new(&window, 5, 10).expect("within");
+        assert_eq!(inner.read_at(3, &mut [0; 2]), Err(IoError::new(3, 2, "broken")));
     }
 
     #[test]
