@@ -5,6 +5,9 @@
 //! was there has changed.
 
 #[cfg(unix)]
+#[path = "bad_input/changes.rs"]
+mod changes;
+#[cfg(unix)]
 #[path = "bad_input/rescue.rs"]
 mod rescue;
 #[cfg(unix)]

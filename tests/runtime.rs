@@ -2,7 +2,13 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use process_control::{ChildExt, Control};
+
+/// Longer than anything takes on a busy machine, shorter than a stuck test is fun.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Where the program runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,12 +73,10 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// When the runtime cannot be started: ask [`Runtime::missing`] first.
+    /// When the runtime cannot be started (ask [`Runtime::missing`] first) or the program does not end.
     #[must_use]
     pub fn run(self, folder: &Path, arguments: &[&str]) -> Run {
-        let mut command = self.command(folder, arguments);
-        let output = command.stdin(Stdio::null()).output();
-        let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let output = output(&mut self.command(folder, arguments));
         Run {
             status: output.status.code(),
             stdout: output.stdout,
@@ -110,6 +114,22 @@ impl Runtime {
         command.args(arguments).current_dir(folder);
         command
     }
+}
+
+/// Runs `command` with nothing on its stdin; gives how it ended and what it printed.
+///
+/// # Panics
+///
+/// When it cannot be started, or has not ended after [`PATIENCE`]: it is killed then, so that one stuck program
+/// is a failure with a name and not the end of the whole run.
+#[must_use]
+pub fn output(command: &mut Command) -> Output {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let ended = child.controlled_with_output().time_limit(PATIENCE).terminate_for_timeout().wait();
+    let output = ended.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = output.unwrap_or_else(|| panic!("{command:?} still runs after {PATIENCE:?}"));
+    output.into_std_lossy()
 }
 
 /// Whether a tool was `found`. A missing one leaves its tests out, which the harness reports as ignored; in CI

@@ -69,11 +69,11 @@ impl Row {
         Self { creates, ..self }
     }
 
-    fn needs(self, needs: fn() -> bool) -> Self {
+    pub(crate) fn needs(self, needs: fn() -> bool) -> Self {
         Self { needs: Some(needs), ..self }
     }
 
-    fn and(self, more_arguments: fn(&Path) -> Vec<OsString>) -> Self {
+    pub(crate) fn and(self, more_arguments: fn(&Path) -> Vec<OsString>) -> Self {
         Self { more_arguments, ..self }
     }
 }
@@ -87,406 +87,12 @@ pub(crate) fn all() -> Vec<Row> {
         outputs(),
         stdout(),
         arguments(),
-        labels(),
-        changes(),
-        repairs(),
+        crate::changes::all(),
         crate::rescue::all(),
     ]
     .into_iter()
     .flatten()
     .collect()
-}
-
-/// Volumes that are not made.
-fn labels() -> Vec<Row> {
-    vec![
-        row(
-            "a name of 16 bytes",
-            blank,
-            &["label", "abcdefghijklmnop", "c0"],
-            16,
-            &["virstor: the name 'abcdefghijklmnop' has 16 bytes; a record holds 15, and no NUL"],
-        ),
-        row(
-            "a name of 100 bytes",
-            blank,
-            &["label", LONG_NAME, "c0"],
-            16,
-            &["virstor: the name '*' has 100 bytes; *"],
-        ),
-        row("no name", blank, &["label", "", "c0"], 16, &["virstor: the volume needs a name"]),
-        row("a size that is none", blank, &["label", "v", "c0", "--size", "2X"], 16, &["virstor: *'2X'*"]),
-        row(
-            "no size at all",
-            blank,
-            &["label", "v", "c0", "--size", "0"],
-            16,
-            &["virstor: size, chunk size and maxphys must not be 0"],
-        ),
-        row(
-            "less than a chunk",
-            blank,
-            &["label", "v", "c0", "--size", "1M"],
-            16,
-            &["virstor: a virtual size of 1048576 bytes is less than a chunk of 4194304"],
-        ),
-        row(
-            "a chunk too large",
-            blank,
-            &["label", "v", "c0", "--chunk-size", "4G"],
-            16,
-            &["virstor: a chunk of 4294967296 bytes is too large; 4293918720 is the most"],
-        ),
-        row(
-            "a chunk of broken sectors",
-            blank,
-            &["label", "v", "c0", "--chunk-size", "1000", "--maxphys", "1000"],
-            16,
-            &["virstor: a chunk of 1000 bytes is no multiple of the sectors of 512"],
-        ),
-        row(
-            "a component used twice",
-            blank,
-            &["label", "v", "c0", "./c0"],
-            16,
-            &["virstor: ./c0 is the same file as c0; give each file once"],
-        ),
-        row(
-            "sectors of two sizes",
-            blank,
-            &["label", "v", "c0", "c1@4096", "--chunk-size", "128K", "--maxphys", "128K", "--size", "8M"],
-            16,
-            &["virstor: c1: has sectors of 4096 bytes and c0 of 512; a volume has one size"],
-        ),
-        row(
-            "a component too small",
-            blank,
-            &["label", "v", "c0", "--size", "1G"],
-            8,
-            &["virstor: c0: has 1048576 bytes, and needs 16777216"],
-        ),
-        row(
-            "no file",
-            blank,
-            &["label", "v", "nowhere"],
-            8,
-            &["virstor: nowhere: no such file or directory"],
-        ),
-        row(
-            "a component of a volume",
-            trio,
-            &["label", "v", "c1", "--size", "8M", "--chunk-size", "128K", "--maxphys", "128K"],
-            8,
-            &["virstor: c1: carries component 1 of volume dev (id *); use --force to overwrite it"],
-        ),
-        row(
-            "a file system",
-            |it| {
-                let mut bytes = vec![0; 1 << 20];
-                bytes[1080..1082].copy_from_slice(&[0x53, 0xef]);
-                file(it, "c0", &bytes);
-            },
-            &["label", "v", "c0", "--size", "8M", "--chunk-size", "128K", "--maxphys", "128K"],
-            8,
-            &["virstor: c0: carries ext2, ext3 or ext4; use --force to overwrite it"],
-        ),
-        row(
-            "a partition table",
-            |it| {
-                let mut bytes = vec![0; 1 << 20];
-                bytes[446 + 4] = 0xa5;
-                bytes[446 + 8..446 + 16].copy_from_slice(&[64, 0, 0, 0, 0, 4, 0, 0]);
-                bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
-                file(it, "c0", &bytes);
-            },
-            &["label", "v", "c0", "--size", "8M", "--chunk-size", "128K", "--maxphys", "128K"],
-            8,
-            &["virstor: c0: carries a *; use --force to overwrite it"],
-        ),
-        row(
-            "a file that is there already",
-            blank,
-            &["label", "v", "c0", "--create", "1G"],
-            8,
-            &["virstor: c0: exists; --create makes new files only"],
-        ),
-        row(
-            "a disk that can only be read",
-            read_only,
-            &["label", "v", "c0", "--size", "8M", "--chunk-size", "128K", "--maxphys", "128K"],
-            8,
-            &["virstor: c0: permission denied*"],
-        )
-        .needs(permissions_count),
-        row("too many components", blank, &["label", "v"], 16, &["virstor: 65536 FILEs are given, *65535*"])
-            .and(|_| (0..65_536).map(|number| number.to_string().into()).collect()),
-    ]
-}
-
-/// Volumes that are not changed.
-fn changes() -> Vec<Row> {
-    vec![
-        row(
-            "a component that belongs to the volume already",
-            trio,
-            &["add", "c0", "c1", "c2", "--new", "./c2"],
-            16,
-            &["virstor: ./c2 is the same file as c2; give each file once"],
-        ),
-        row(
-            "another volume's component",
-            two_volumes,
-            &["add", "c0", "--new", "d0"],
-            8,
-            &["virstor: d0: carries component 0 of volume two (id *); use --force to overwrite it"],
-        ),
-        row(
-            "a new component too small",
-            |it| {
-                trio(it);
-                file(it, "new", &[0; 65_536]);
-            },
-            &["add", "c0", "c1", "c2", "--new", "new"],
-            8,
-            &["virstor: new: has 65536 bytes, and needs 524288"],
-        ),
-        row(
-            "a new component with other sectors",
-            |it| {
-                trio(it);
-                blank(it);
-            },
-            &["add", "c0", "c1", "c2", "--new", "blank@4096"],
-            16,
-            &["virstor: blank: has sectors of 4096 bytes, and the volume of 512"],
-        ),
-        row(
-            "a new component that is not there",
-            trio,
-            &["add", "c0", "c1", "c2", "--new", "nowhere"],
-            8,
-            &["virstor: nowhere: no such file or directory"],
-        ),
-        row(
-            "too many new components",
-            trio,
-            &["add", "c0", "c1", "c2", "--new"],
-            16,
-            &["virstor: 65535 FILEs are given, *65535*"],
-        )
-        .and(|_| (0..65_535).map(|number| number.to_string().into()).collect()),
-        row(
-            "a component in use",
-            trio,
-            &["remove", "c0", "c1", "c2", "--drop", "c2"],
-            8,
-            &["virstor: c2: 1 chunks are in use; use --evacuate to move them to other components"],
-        ),
-        row(
-            "the component with the map",
-            trio,
-            &["remove", "c0", "c1", "c2", "--drop", "c0"],
-            8,
-            &["virstor: c0: is component 0, which holds the map and stays"],
-        ),
-        row(
-            "a stranger to be removed",
-            |it| {
-                trio(it);
-                blank(it);
-            },
-            &["remove", "c0", "c1", "c2", "--drop", "blank"],
-            16,
-            &["virstor: blank: holds no component of volume dev"],
-        ),
-        row(
-            "a volume that is incomplete",
-            trio,
-            &["grow", "c0", "c1", "--size", "1G"],
-            4,
-            &["virstor: volume dev: component 2 of 3 is missing; all of them are needed to change it"],
-        ),
-        row(
-            "a volume that is to shrink",
-            trio,
-            &["grow", "c0", "c1", "c2", "--size", "1M"],
-            16,
-            &["virstor: the volume has 8388608 bytes, and 8388608 is not more; a volume only grows"],
-        ),
-        row(
-            "a volume that is to be too large",
-            trio,
-            &["grow", "c0", "c1", "c2", "--size", "8192P"],
-            16,
-            &[
-                "virstor: a virtual size of 9223372036854775808 bytes is too large; 562949953421312 is the most with these chunks",
-            ],
-        ),
-        row(
-            "a map without room",
-            trio,
-            &["grow", "c0", "c1", "c2", "--size", "64T"],
-            8,
-            &["virstor: c0: has 7 chunks, and the map would take 32768"],
-        ),
-        row(
-            "a damaged volume",
-            bad_entries,
-            &["compact", "c0"],
-            8,
-            &["virstor: volume dev is damaged: *; 'virstor repair' it first, or use --force"],
-        ),
-        row(
-            "a volume that force does not help",
-            bad_entries,
-            &["compact", "c0", "--force"],
-            8,
-            &[
-                "virstor: volume dev is not written to: map entry 1 names chunk 0 of component 9, which cannot be; *",
-            ],
-        ),
-        row(
-            "a list of ranges with a slip",
-            |it| {
-                trio(it);
-                file(it, "list", b"0-128K\n\n1M-\nall of it\n");
-            },
-            &["compact", "c0", "c1", "c2", "--discard", "list"],
-            16,
-            &["virstor: list: line 4: 'all of it' is not a range: START-END, START+LENGTH or START-"],
-        ),
-        row(
-            "an image larger than the volume",
-            |it| {
-                trio(it);
-                file(it, "image", &vec![1; (8 << 20) + 1]);
-            },
-            &["import", "-i", "image", "c0", "c1", "c2"],
-            8,
-            &["virstor: image: has 8388609 bytes, and volume dev has 8388608; 'virstor grow' it first"],
-        ),
-        row(
-            "an image for a volume with data",
-            |it| {
-                trio(it);
-                file(it, "image", &[1; 512]);
-            },
-            &["import", "-i", "image", "c0", "c1", "c2"],
-            8,
-            &[
-                "virstor: volume dev holds data: 3 chunks are in use; use --force to overwrite it, without an undo log",
-            ],
-        ),
-        row(
-            "an image that is a component",
-            trio,
-            &["import", "-i", "c1", "c0", "c1", "c2"],
-            16,
-            &["virstor: c1 is one of the FILEs; it cannot be the image, too"],
-        ),
-        row(
-            "a new name of 16 bytes",
-            trio,
-            &["rename", "abcdefghijklmnop", "c0", "c1", "c2"],
-            16,
-            &["virstor: the name 'abcdefghijklmnop' has 16 bytes; a record holds 15, and no NUL"],
-        ),
-        row(
-            "a new name of 100 bytes",
-            trio,
-            &["rename", LONG_NAME, "c0", "c1", "c2"],
-            16,
-            &["virstor: the name '*' has 100 bytes; *"],
-        ),
-        row(
-            "a provider name of 16 bytes",
-            trio,
-            &["set", "hardcode", "abcdefghijklmnop=c0", "c1", "c2"],
-            16,
-            &["virstor: c0: the provider name has 16 bytes; a record holds 15; give another as NAME=FILE"],
-        ),
-        row(
-            "a volume that can only be read",
-            |it| {
-                trio(it);
-                fs::set_permissions(it.join("c1"), fs::Permissions::from_mode(0o444)).expect("it is ours");
-            },
-            &["rename", "new", "c0", "c1", "c2"],
-            8,
-            &["virstor: c1: permission denied*"],
-        )
-        .needs(permissions_count),
-        row(
-            "an undo log that is there already",
-            |it| {
-                trio(it);
-                file(it, "log", b"mine");
-            },
-            &["rename", "new", "c0", "c1", "c2", "--undo-log", "log"],
-            8,
-            &["virstor: log: cannot make the undo log: *; nothing was done"],
-        ),
-        row(
-            "a volume that is cleared without its files",
-            trio,
-            &["clear", "nowhere"],
-            8,
-            &["virstor: nowhere: no such file or directory"],
-        ),
-    ]
-}
-
-/// Verbs that write, given what they must not touch.
-fn repairs() -> Vec<Row> {
-    vec![
-        row(
-            "a log that is none",
-            |it| file(it, "l", b"x"),
-            &["undo", "l", "f"],
-            8,
-            &["virstor: l: is no undo log, *"],
-        ),
-        row("no log", |_| {}, &["undo", "l", "f"], 8, &["virstor: l: no such file or directory"]),
-        row(
-            "a folder as a log",
-            |it| folder(it, "l"),
-            &["undo", "l", "f"],
-            8,
-            &["virstor: l: is a folder, *"],
-        ),
-        row("a log without files", |it| file(it, "l", b"x"), &["undo", "l"], 16, &["virstor: *"]),
-        row(
-            "nothing to repair",
-            |it| file(it, "f", b""),
-            &["repair", "f"],
-            4,
-            &["virstor: f: the file is empty"],
-        ),
-        row(
-            "one file twice, repaired",
-            |it| file(it, "f", b"x"),
-            &["repair", "--apply", "f", "./f"],
-            16,
-            &["virstor: ./f is the same file as f; give each file once"],
-        ),
-        row(
-            "no such code",
-            |it| file(it, "f", b"x"),
-            &["repair", "--only", "bad-luck", "f"],
-            16,
-            &["virstor: *'bad-luck' is no code; *"],
-        ),
-        row(
-            "a plan that is none",
-            |it| {
-                file(it, "f", b"x");
-                file(it, "p", b"{}");
-            },
-            &["repair", "--apply-plan", "p", "f"],
-            8,
-            &["virstor: p: is no plan: *"],
-        ),
-    ]
 }
 
 fn not_images() -> Vec<Row> {
@@ -1017,7 +623,7 @@ fn has_dev_full() -> bool {
 }
 
 /// Root may read everything, so it cannot be told what happens to others.
-fn permissions_count() -> bool {
+pub(crate) fn permissions_count() -> bool {
     let folder = tempfile::tempdir().expect("there is room");
     forbidden(folder.path());
     File::open(folder.path().join("f")).is_err()
@@ -1065,19 +671,19 @@ fn write(folder: &Path, name: &str, disk: &SparseDisk) {
 }
 
 /// A hundred letters.
-const LONG_NAME: &str = concat!(
+pub(crate) const LONG_NAME: &str = concat!(
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 );
 
 /// Files of zeros: blank, and where nothing else was made c0 and c1.
-fn blank(folder: &Path) {
+pub(crate) fn blank(folder: &Path) {
     for name in ["blank", "c0", "c1"].into_iter().filter(|name| !folder.join(name).exists()) {
         file(folder, name, &vec![0; 1 << 20]);
     }
 }
 
-fn read_only(folder: &Path) {
+pub(crate) fn read_only(folder: &Path) {
     blank(folder);
     fs::set_permissions(folder.join("c0"), fs::Permissions::from_mode(0o444)).expect("it is ours");
 }
@@ -1094,7 +700,7 @@ fn cut(folder: &Path, bytes: u64) {
     shorten(folder, "c1", (1 << 20) - bytes);
 }
 
-fn two_volumes(folder: &Path) {
+pub(crate) fn two_volumes(folder: &Path) {
     keep(folder, SetBuilder::new("one").components([1 << 20]));
     keep(folder, SetBuilder::new("two").component("d0", 1 << 20));
 }
@@ -1108,7 +714,7 @@ fn tricky(folder: &Path) {
     absurd(folder, |record| record.name = Record::name_field("\u{1b}[2J\n\u{202e}x"));
 }
 
-fn bad_entries(folder: &Path) {
+pub(crate) fn bad_entries(folder: &Path) {
     let set = SetBuilder::new("dev").components([1 << 20]).map(0, 0, 2);
     keep(folder, set.entry(1, MapEntry::allocated(9, 0)).entry(2, MapEntry::allocated(0, 700)));
 }

@@ -6,10 +6,10 @@ use std::path::Path;
 use libtest_mimic::Failed;
 use serde_json::Value;
 use virstor_testkit::SetBuilder;
-use virstor_tests::runtime::{Run, Runtime};
+use virstor_tests::runtime::{PATIENCE, Run, Runtime};
 
 use crate::places::Place;
-use crate::server::{PATIENCE, Server};
+use crate::server::Server;
 use crate::tools::Tool;
 use crate::{Outcome, same};
 
@@ -60,14 +60,16 @@ pub(crate) fn full_volumes_grow(runtime: Runtime) -> Outcome {
                 .map_err(|it| format!("{it:?}"))
         })
     };
+    // The first chunk is there before anyone competes for room, whoever of the two comes late.
+    let chunk = (128 << 10).to_string();
+    Tool::Python.run(place.path(), &["-c", FILL, &server.uri, "0", &chunk, "1"])?;
     let clients = [fill("0", "1"), fill(&(4 << 20).to_string(), "2")];
     let deadline = std::time::Instant::now() + PATIENCE;
     while status(&ctl(runtime, place.path(), &["status"]))?["waiting"] != 2 {
         same("both wait in time", std::time::Instant::now() < deadline, true)?;
     }
-    // What needs no room is done meanwhile: 19 chunks are there, in the order in which they were written.
-    let length = (128 << 10).to_string();
-    Tool::Python.run(place.path(), &["-c", FILL, &server.uri, "0", &length, "1"])?;
+    // What needs no room is done meanwhile.
+    Tool::Python.run(place.path(), &["-c", FILL, &server.uri, "0", &chunk, "1"])?;
 
     let refused = ctl(runtime, place.path(), &["add", "c0"]);
     same("a component is none to add", refused.status, Some(8))?;

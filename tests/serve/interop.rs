@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use libtest_mimic::Failed;
 use virstor_testkit::{SetBuilder, SplitMix64, sha256_hex};
-use virstor_tests::runtime::Runtime;
+use virstor_tests::runtime::{PATIENCE, Runtime};
 
 use crate::places::Place;
-use crate::server::{PATIENCE, Server};
+use crate::server::Server;
 use crate::tools::Tool;
 use crate::{Outcome, same};
 

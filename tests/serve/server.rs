@@ -6,12 +6,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
-use virstor_tests::runtime::Runtime;
+use virstor_tests::runtime::{PATIENCE, Runtime};
 
 use crate::places::Place;
-
-/// Longer than anything takes on a busy machine, shorter than a stuck test is fun.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a server whose last client is leaving has before it is killed.
 const SETTLING: Duration = Duration::from_millis(500);

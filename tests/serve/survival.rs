@@ -94,7 +94,7 @@ fn most_at_once(server: &Server) -> Outcome {
 
 /// Does what a server may have no room for yet, until it has.
 fn persistently(work: impl Fn() -> Outcome) -> Outcome {
-    let deadline = Instant::now() + crate::server::PATIENCE;
+    let deadline = Instant::now() + virstor_tests::runtime::PATIENCE;
     loop {
         match work() {
             Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
@@ -229,7 +229,7 @@ pub(crate) fn crowd(runtime: Runtime) -> Outcome {
     reads(&mut first)?;
     reads(&mut second)?;
     drop(first);
-    let deadline = Instant::now() + crate::server::PATIENCE;
+    let deadline = Instant::now() + virstor_tests::runtime::PATIENCE;
     loop {
         match server.choose() {
             Ok((mut third, _)) => return reads(&mut third),

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use libtest_mimic::Failed;
 use serde_json::Value;
+use virstor_tests::runtime;
 
 /// A program that tests run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +68,7 @@ impl Tool {
 
     /// What it prints in `folder`; fails when it does.
     pub(crate) fn run(self, folder: &Path, arguments: &[&str]) -> Result<Vec<u8>, Failed> {
-        let output = self.command(arguments).current_dir(folder).output()?;
+        let output = runtime::output(self.command(arguments).current_dir(folder));
         if output.status.success() {
             return Ok(output.stdout);
         }

@@ -88,7 +88,7 @@ pub(crate) fn like_zeros(runtime: Runtime) -> Outcome {
 
 /// A server learns of its client's end a little later than the client.
 fn eventually_clean(place: &Place) -> Outcome {
-    let deadline = std::time::Instant::now() + crate::server::PATIENCE;
+    let deadline = std::time::Instant::now() + virstor_tests::runtime::PATIENCE;
     loop {
         match place.check(&[]) {
             Err(_) if std::time::Instant::now() < deadline => {
