@@ -8,7 +8,6 @@ mod measure;
 mod opening;
 mod scan;
 mod serving;
-mod table;
 mod volume;
 mod write;
 

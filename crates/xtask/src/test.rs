@@ -1,14 +1,14 @@
 //! Everything that is checked before a change may be merged.
 
 use crate::build::Program;
-use crate::process::{cargo, cargo_with_bar, run, search_path, shown, succeed};
+use crate::parity::Parity;
+use crate::process::{cargo, cargo_with_bar, run, run_watched, search_path, shown};
 use crate::progress::{Steps, say};
 use crate::workspace::Workspace;
 use crate::{runtime, toolchain, tools, web, web_test};
-use anyhow::{Context, Result, bail};
-use std::io::{BufRead, BufReader, Write};
+use anyhow::{Result, bail};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// Installs what the tests need, then performs every check; stops at the first that fails.
 ///
@@ -25,10 +25,12 @@ pub(crate) fn test_all() -> Result<()> {
     for program in Program::ALL {
         steps.run(program.step(), || program.build(&workspace))?;
     }
-    let counts = steps.show("tests", || run_tests(&workspace, &needs))?;
+    let mut parity = Parity::default();
+    let counts = steps.show("tests", || run_tests(&workspace, &needs, &mut parity))?;
     web::build(&mut steps, &workspace)?;
-    steps.show("tests of the web inspector", || web_test::run_tests(&workspace))?;
+    steps.show("tests of the web inspector", || web_test::run_tests(&workspace, &mut parity))?;
     steps.run("documentation", || run(&mut documentation()))?;
+    say(&format!("golden sets and vectors:\n\n{}", parity.table()));
     steps.finish(&format!("{} tests passed, {} were not run", counts.passed, counts.ignored));
     say_missing(&needs.missing);
     Ok(())
@@ -181,27 +183,21 @@ impl Counts {
 }
 
 /// Runs all tests of the workspace, telling the cross-crate ones where everything is.
-fn run_tests(workspace: &Workspace, needs: &Needs) -> Result<Counts> {
+fn run_tests(workspace: &Workspace, needs: &Needs, parity: &mut Parity) -> Result<Counts> {
     // All that fails is wanted from one run: it may have been a long one.
     let mut command = cargo(["test", "--workspace", "--no-fail-fast"]);
-    command.env("PATH", search_path()).stdout(Stdio::piped());
+    command.env("PATH", search_path());
     for (name, value) in variables(workspace, needs) {
         match value {
             Some(path) => command.env(name, path),
             None => command.env_remove(name),
         };
     }
-    let mut child = command.spawn().with_context(|| format!("cannot run {}", shown(&command)))?;
     let mut counts = Counts::default();
-    let mut lines = BufReader::new(child.stdout.take().expect("stdout was piped"));
-    let mut line = Vec::new();
-    while lines.read_until(b'\n', &mut line)? > 0 {
-        std::io::stdout().write_all(&line)?;
-        counts.add(&String::from_utf8_lossy(&line));
-        line.clear();
-    }
-    let status = child.wait()?;
-    succeed(&command, status)?;
+    run_watched(&mut command, |line| {
+        counts.add(line);
+        parity.add_test(line);
+    })?;
     Ok(counts)
 }
 
