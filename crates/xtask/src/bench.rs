@@ -11,7 +11,7 @@ mod serving;
 mod volume;
 mod write;
 
-use crate::build::Program;
+use crate::build::{self, Program};
 use crate::process::which;
 use crate::progress::{Steps, say};
 use crate::workspace::Workspace;
@@ -64,11 +64,9 @@ pub(crate) fn bench(args: &[OsString]) -> Result<()> {
 
 impl Bench {
     fn measure(&self) -> Result<String> {
-        let mut steps = Steps::new(Program::ALL.len() + 7);
+        let mut steps = Steps::new(build::STEPS + 7);
         steps.run("wasm targets", toolchain::ensure_targets)?;
-        for program in Program::ALL {
-            steps.run(program.step(), || program.build(&self.workspace))?;
-        }
+        build::build_programs(&mut steps, &self.workspace)?;
         let programs = [which("qemu-img"), which("cp"), which("nbdcopy"), self.wasmtime.clone()];
         let programs: Vec<&Path> = programs.iter().filter_map(|program| program.as_deref()).collect();
         let mut report = Report::default();

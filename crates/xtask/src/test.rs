@@ -1,6 +1,6 @@
 //! Everything that is checked before a change may be merged.
 
-use crate::build::Program;
+use crate::build::{self, Program};
 use crate::parity::Parity;
 use crate::process::{cargo, cargo_with_bar, run, run_watched, search_path, shown};
 use crate::progress::{Steps, say};
@@ -17,14 +17,12 @@ use std::process::Command;
 pub(crate) fn test_all() -> Result<()> {
     let workspace = Workspace::ask_cargo()?;
     let lints = lints(&workspace);
-    let mut steps = Steps::new(1 + lints.len() + Program::ALL.len() + web::STEPS + 3);
+    let mut steps = Steps::new(1 + lints.len() + build::STEPS + web::STEPS + 3);
     let needs = steps.show("what the tests need", Needs::ensure)?;
     for (name, mut command) in lints {
         steps.run(&name, || run(&mut command))?;
     }
-    for program in Program::ALL {
-        steps.run(program.step(), || program.build(&workspace))?;
-    }
+    build::build_programs(&mut steps, &workspace)?;
     let mut parity = Parity::default();
     let counts = steps.show("tests", || run_tests(&workspace, &needs, &mut parity))?;
     web::build(&mut steps, &workspace)?;
@@ -134,13 +132,10 @@ fn lints(workspace: &Workspace) -> Vec<(String, Command)> {
         ("format".to_owned(), cargo(["fmt", "--all", "--check"])),
         ("lints".to_owned(), clippy(&["--workspace", "--all-targets"])),
     ];
-    for (package, target) in [
-        ("virstor-cli", "wasm32-wasip1"),
-        ("virstor-cli", "wasm32-wasip2"),
-        ("virstor-wasm", "wasm32-unknown-unknown"),
-    ] {
-        lints.push((format!("lints ({target})"), clippy(&["--package", package, "--target", target])));
-    }
+    let wasi = ["--package", "virstor-cli", "--target", "wasm32-wasip1", "--target", "wasm32-wasip2"];
+    lints.push(("lints (wasm32-wasip1, wasm32-wasip2)".into(), clippy(&wasi)));
+    let browser = ["--package", "virstor-wasm", "--target", "wasm32-unknown-unknown"];
+    lints.push(("lints (wasm32-unknown-unknown)".into(), clippy(&browser)));
     let mut core = cargo_with_bar(["build", "--target", "wasm32-unknown-unknown"]);
     for package in workspace.no_std_packages() {
         core.args(["--package", &package]);
