@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nbd_proto::{Close, Connection, Event, LONGEST_MESSAGE, Request};
+use nbd_proto::{Close, Connection, Event, LONGEST_MESSAGE, Output, Request};
 
 use super::service::Service;
 
@@ -33,7 +33,7 @@ pub(crate) struct Client {
     input: Box<[u8]>,
     /// What of `input` has been received and not dealt with.
     pending: std::ops::Range<usize>,
-    out: Vec<u8>,
+    out: Output,
     /// How much of `out` has been sent.
     sent: usize,
 }
@@ -54,7 +54,7 @@ pub(crate) enum Next {
 impl Client {
     /// A client that has just arrived; the greeting is its first output.
     pub(crate) fn new(service: &Arc<Service>) -> Self {
-        let mut out = Vec::new();
+        let mut out = Output::new();
         let connection = Connection::new(Arc::clone(service.server()), &mut out);
         let number = service.journal().arrived();
         let input = vec![0; INPUT].into();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use nbd_proto::{ConfigError, Request, Server, Ticket};
+use nbd_proto::{ConfigError, Output, Request, Server, Ticket};
 
 use virstor::change::remove::RemoveError;
 use virstor::geometry::ComponentIndex;
@@ -31,7 +31,7 @@ pub(crate) struct Service {
     server: Arc<Server>,
     backends: Vec<Arc<dyn Backend>>,
     journal: Journal,
-    spare: Mutex<Vec<Vec<u8>>>,
+    spare: Mutex<Vec<Output>>,
     /// How many clients are there that have chosen an export.
     users: AtomicUsize,
     volume: Arc<Volume>,
@@ -109,12 +109,12 @@ impl Service {
     }
 
     /// An empty buffer, a large one if there is one to spare.
-    pub(crate) fn large_buffer(&self) -> Vec<u8> {
+    pub(crate) fn large_buffer(&self) -> Output {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
     /// Takes back a large buffer that is not needed any more.
-    pub(crate) fn give_back(&self, mut buffer: Vec<u8>) {
+    pub(crate) fn give_back(&self, mut buffer: Output) {
         buffer.clear();
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         if spare.len() < MAX_SPARE {
@@ -240,7 +240,7 @@ impl Service {
         client: u64,
         export: usize,
         request: Request,
-        out: &mut Vec<u8>,
+        out: &mut Output,
     ) -> Option<Request> {
         let started = self.journal.wants_time().then(Instant::now);
         let backend = &*self.backends[export];
@@ -315,7 +315,7 @@ fn durable(backend: &dyn Backend, fua: bool) -> Result<(), Fault> {
     if fua { backend.flush() } else { Ok(()) }
 }
 
-fn answer(ticket: Ticket, out: &mut Vec<u8>, outcome: &Result<(), Fault>) {
+fn answer(ticket: Ticket, out: &mut Output, outcome: &Result<(), Fault>) {
     match outcome {
         Ok(()) => ticket.done(out),
         Err(fault) => ticket.error(out, fault.errno(), &fault.to_string()),
