@@ -81,7 +81,7 @@ struct Guest {
     writable: Pollable,
     input: InputStream,
     output: OutputStream,
-    _socket: TcpSocket,
+    socket: TcpSocket,
     client: Option<Client>,
     doing: Doing,
     arrived: Instant,
@@ -116,7 +116,7 @@ impl Guest {
             writable: output.subscribe(),
             input,
             output,
-            _socket: socket,
+            socket,
             client: Some(Client::new(service)),
             doing: Doing::Sending(Next::Receive),
             arrived: now,
@@ -166,7 +166,11 @@ impl Guest {
                         receive(client, &self.input).unwrap_or(false)
                     }));
                 }
-                Doing::Waiting | Doing::Holding => self.doing = Doing::Sending(client.advance()),
+                Doing::Waiting => self.doing = Doing::Sending(client.advance()),
+                Doing::Holding => {
+                    overhear(client, &self.input, &self.socket)?;
+                    self.doing = Doing::Sending(client.advance());
+                }
                 Doing::Leaving(why) => {
                     // The host has sent everything when it would take more.
                     let room = self.output.check_write().map_err(|error| explain(&error))?;
@@ -196,6 +200,18 @@ fn receive(client: &mut Client, input: &InputStream) -> Result<bool, String> {
     room[..bytes.len()].copy_from_slice(&bytes);
     client.received(bytes.len());
     Ok(!bytes.is_empty())
+}
+
+/// Receives what a client says whose request waits for room: that shows whether it is still there.
+///
+/// When it has said more than there is space for, it only shows that the host found nobody there any more: after a reset at
+/// once, after the end of a program in some minutes.
+fn overhear(client: &mut Client, input: &InputStream, socket: &TcpSocket) -> Result<(), String> {
+    if client.room().is_empty() {
+        let gone = |error: ErrorCode| format!("the client is gone: {}", error.message());
+        return socket.remote_address().map(drop).map_err(gone);
+    }
+    receive(client, input).map(drop)
 }
 
 /// Sends what the host takes; says whether that was all.
