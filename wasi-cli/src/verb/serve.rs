@@ -50,7 +50,10 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Status, Failure> {
     let writable = match &args.overlay {
         Some(overlay) => Some(writing::open_overlay(&heap, volume, overlay)?),
         None if args.write => Some(writing::open(&heap, volume)?),
-        None => None,
+        None => {
+            note_writer(writing::keep_writers_out(&heap, volume));
+            None
+        }
     };
     let waits = args.when_full == WhenFull::Wait;
     if waits && (args.control.is_none() || !args.write) {
@@ -73,6 +76,15 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Status, Failure> {
     service.journal().end();
     settled.map_err(|fault| Failure::Operation(fault.to_string()))?;
     Ok(Status::Fine)
+}
+
+/// Says that what is served read-only changes: a server remembers what it read of the map.
+fn note_writer(file: Option<&str>) {
+    if let Some(file) = file {
+        output::note(&format!(
+            "{file} is locked by another program, which writes to it: what is served may be partly what was there before"
+        ));
+    }
 }
 
 /// Says what clients will miss.
