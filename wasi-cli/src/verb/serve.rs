@@ -44,6 +44,11 @@ use crate::failure::{Failure, Status};
 use crate::{heap, output};
 
 pub(crate) fn run(args: &ServeArgs) -> Result<Status, Failure> {
+    let waits = args.when_full == WhenFull::Wait;
+    if waits && (args.control.is_none() || !args.write) {
+        let line = "--when-full wait needs --write, and --control for 'virstor ctl add' to end the wait";
+        return Err(Failure::Usage(line.into()));
+    }
     let heap = heap::open(&args.input, args.output, Tunables::default())?;
     let volume = heap::choose_one(&heap, &args.input, args.output)?;
     heap::refuse_specimen(&heap, volume, "serve")?;
@@ -55,11 +60,6 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Status, Failure> {
             None
         }
     };
-    let waits = args.when_full == WhenFull::Wait;
-    if waits && (args.control.is_none() || !args.write) {
-        let line = "--when-full wait needs --write, and --control for 'virstor ctl add' to end the wait";
-        return Err(Failure::Usage(line.into()));
-    }
     let chosen = &heap.volumes()[volume];
     let rules = Rules { waits, may_change: args.write, sector_size: chosen.sector_size, id: chosen.id };
     let (exports, served) = exports::of(&heap, volume, writable, args.missing == Missing::Zero);
