@@ -36,6 +36,7 @@ use virstor::kernel::Tunables;
 use virstor_inspect::Heap;
 
 pub(crate) use self::address::parse as parse_address;
+use self::exports::Catalog;
 use self::journal::Journal;
 use self::service::{Rules, Service};
 use crate::args::{Missing, ServeArgs, WhenFull};
@@ -61,10 +62,10 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Status, Failure> {
         }
     };
     let chosen = &heap.volumes()[volume];
-    let rules = Rules { waits, may_change: args.write, sector_size: chosen.sector_size, id: chosen.id };
-    let (exports, served) = exports::of(&heap, volume, writable, args.missing == Missing::Zero);
+    let rules = Rules { waits, may_change: args.write, sector_size: chosen.sector_size };
+    let catalog = Catalog::new(&heap, volume, writable, args.missing == Missing::Zero);
     let journal = Journal::new(args.log.is_some(), args.stats.is_some(), args.output.quiet);
-    let service = Service::new(exports, served, rules, journal)
+    let service = Service::new(catalog, rules, journal)
         .map_err(|error| Failure::Operation(format!("cannot serve this volume: {error}")))?;
     if !args.output.quiet {
         heap::note_strangers(&heap, args.output);

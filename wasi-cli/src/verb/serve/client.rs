@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use nbd_proto::{Close, Connection, Event, LONGEST_MESSAGE, Output, Request};
 
+use super::exports::Offer;
 use super::service::Service;
 
 /// Room for what a client says at once, in bytes.
@@ -26,6 +27,8 @@ const LARGE: usize = 2 * ENOUGH;
 pub(crate) struct Client {
     number: u64,
     service: Arc<Service>,
+    /// What it may choose from.
+    offer: Arc<Offer>,
     connection: Connection,
     has_chosen: bool,
     /// A request that waits for room; nothing is taken from the input before it is answered.
@@ -55,13 +58,15 @@ impl Client {
     /// A client that has just arrived; the greeting is its first output.
     pub(crate) fn new(service: &Arc<Service>) -> Self {
         let mut out = Output::new();
-        let connection = Connection::new(Arc::clone(service.server()), &mut out);
+        let offer = service.offer();
+        let connection = Connection::new(Arc::clone(&offer.server), &mut out);
         let number = service.journal().arrived();
         let input = vec![0; INPUT].into();
         let service = Arc::clone(service);
         Self {
             number,
             service,
+            offer,
             connection,
             has_chosen: false,
             held: None,
@@ -121,7 +126,7 @@ impl Client {
     /// Has a request carried out; false when it has to wait, and then it is held.
     fn carry_out(&mut self, request: Request) -> bool {
         let export = self.connection.export().expect("requests follow a choice");
-        self.held = self.service.carry_out(self.number, export, request, &mut self.out);
+        self.held = self.service.carry_out(self.number, (&self.offer, export), request, &mut self.out);
         if self.held.is_none() {
             self.service.give_up_waiting(self.number);
         }
