@@ -16,6 +16,9 @@ mod rows;
 #[cfg(unix)]
 #[path = "bad_input/run.rs"]
 mod run;
+#[cfg(unix)]
+#[path = "bad_input/serve.rs"]
+mod serve;
 
 #[cfg(unix)]
 fn main() {

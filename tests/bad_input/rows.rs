@@ -94,6 +94,7 @@ pub(crate) fn all() -> Vec<Row> {
         arguments(),
         crate::changes::all(),
         crate::rescue::all(),
+        crate::serve::all(),
     ]
     .into_iter()
     .flatten()
