@@ -31,7 +31,7 @@ pub(crate) mod ownership;
 mod records;
 mod sizes;
 mod text;
-mod unclaimed;
+pub(crate) mod unclaimed;
 mod unreadable;
 
 use alloc::collections::BTreeMap;
@@ -39,7 +39,7 @@ use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 pub use self::deep::{Hearers, Orphan, deep};
-pub use self::finding::{Code, Fault, Finding, Repair, Severity, Torn};
+pub use self::finding::{Because, Code, Fault, Finding, Repair, Severity, Torn};
 pub use self::text::Party;
 use crate::assemble::{Assembly, Candidate, Problem, Volume};
 use crate::format::ByteOrder;

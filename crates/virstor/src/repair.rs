@@ -208,8 +208,16 @@ pub enum Loss {
         /// How many chunks.
         chunks: u64,
     },
-    /// A component on which no data lies, should it turn up again.
-    Component(ComponentIndex),
+    /// Components on which no data lies, should they turn up again.
+    Components {
+        /// How many.
+        count: u16,
+        /// The first.
+        first: ComponentIndex,
+    },
+    /// Certainty: that a disk is this component follows from nothing but that no other is left. If it is another's its
+    /// last sector is lost.
+    Certainty(ComponentIndex),
 }
 
 /// Why no steps can be given.

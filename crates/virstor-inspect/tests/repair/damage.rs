@@ -148,6 +148,11 @@ damages! {
         let file = set.any_file(random);
         set.edit_record(file, |record| record.magic[13] = b'x');
     },
+    record_lost: |set, random| {
+        let file = set.any_file(random);
+        set.put_record(file, &Record::decode(&[0; 92]));
+    },
+    first_record_lost: |set, _| set.put_record(0, &Record::decode(&[0; 92])),
     record_copied: |set, _| if set.files.len() > 1 {
         let mut record = set.record(0);
         (record.chunk_next, record.flags) = (set.record(1).chunk_next, 1);

@@ -2,6 +2,7 @@
 
 mod damage;
 mod golden;
+mod hostile;
 mod power;
 mod promises;
 mod support;

@@ -32,7 +32,7 @@ pub(super) struct Tally {
     len: u64,
     /// Allocated entries that name a chunk which may be: what the kernel counts.
     pub(super) entries: u64,
-    /// The highest chunk that is owned.
+    /// The highest chunk that is owned; of a missing component the highest that is named.
     pub(super) highest: Option<u32>,
     /// The chunks that are named, as far as the component reaches; of a missing component none.
     pub(super) owned: Ownership,
@@ -251,6 +251,7 @@ impl MapPass {
             self.plausible += run;
             self.allocated += run;
             tally.entries += run;
+            tally.highest = tally.highest.max(Some(last));
             return;
         }
         for step in 0..run {
@@ -303,6 +304,7 @@ impl MapPass {
         let chunk = entry.chunk.0;
         if !tally.present {
             tally.entries += 1;
+            tally.highest = tally.highest.max(Some(chunk));
             if self.watch.binary_search(&entry.chunk).is_ok() && self.watched.len() < WATCHED {
                 self.watched.push((entry.component, entry.chunk, at));
             }

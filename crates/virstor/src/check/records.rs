@@ -5,17 +5,18 @@ use alloc::vec::Vec;
 
 use super::finding::{Code, Fault, Torn};
 use super::map_pass::MapPass;
-use super::unclaimed::{LastSector, lost_record};
+use super::unclaimed::{LastSector, by_elimination, lost_record};
 use super::{Findings, Subject};
 use crate::assemble::{Candidate, Component, Problem, Unfit, Volume};
 use crate::format::{Name, Record};
 use crate::geometry::ComponentIndex;
+use crate::io::ReadAt;
 use crate::locate::Place;
 use crate::taste::same_device;
 
 /// Judges I1 and I2. Gives the components whose records are older than their siblings': what else these
 /// records say need not be judged.
-pub(super) fn judge<D>(
+pub(super) fn judge<D: ReadAt>(
     subject: &Subject<'_, D>,
     pass: &MapPass,
     last_sectors: &[LastSector],
@@ -40,9 +41,12 @@ pub(super) fn judge<D>(
     let Members { missing, findings, .. } = members;
     // What was said of a lost record says that the component is there.
     let found = |index: &ComponentIndex| index.0 == 0 && findings.has(Code::RecordLost);
-    for index in missing.into_iter().filter(|index| !found(index)).collect::<Vec<_>>() {
+    let missing: Vec<ComponentIndex> = missing.into_iter().filter(|index| !found(index)).collect();
+    let alone = missing.len() == 1;
+    for index in missing {
         let entries = pass.tallies[index.as_usize()].entries;
-        let lost = lost_record(volume, pass, last_sectors, index);
+        let eliminated = || by_elimination(subject, pass, last_sectors, index).filter(|_| alone);
+        let lost = lost_record(volume, pass, last_sectors, index).or_else(eliminated);
         findings.push(lost.unwrap_or(Fault::ComponentMissing { index, entries }));
     }
     stale

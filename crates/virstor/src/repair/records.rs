@@ -2,6 +2,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::ops::ControlFlow;
 
 use zerocopy::byteorder::{U16, U32, U64};
 
@@ -11,11 +12,13 @@ use super::{
     seat_number,
 };
 use crate::assemble::{Problem, Volume};
-use crate::check::{Code, Fault, Torn};
+use crate::check::unclaimed::own_chunks;
+use crate::check::{Because, Code, Fault, Torn};
 use crate::edit::{EntryEdit, Order, RecordEdit};
-use crate::format::{ComponentFlags, MAGIC, MAP_ENTRY_LEN, MapEntry, Record, VERSION};
+use crate::format::{ByteOrder, ComponentFlags, MAGIC, MAP_ENTRY_LEN, MapEntry, Record, VERSION};
 use crate::geometry::{ComponentIndex, VirtualChunk};
 use crate::io::ReadAt;
+use crate::map::scan;
 
 pub(super) fn plan<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), RepairError> {
     let survey = stage.survey();
@@ -44,6 +47,9 @@ pub(super) fn plan<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), Re
     }
     if stage.steps.is_empty() {
         restore_overwritten(stage, survey)?;
+    }
+    if stage.steps.is_empty() && stage.options.lossy {
+        take_in_last_disk(stage)?;
     }
     if stage.steps.is_empty() && stage.options.lossy {
         drop_missing(stage)?;
@@ -93,6 +99,14 @@ impl<D: ReadAt + Clone> Stage<'_, D> {
         let read = disk.read_at(change.offset, &mut before);
         read.map_err(|error| RepairError::Disk { seat: change.seat, error })?;
         Ok(RecordEdit::put(seat_number(change.seat), change.offset, before, &change.after))
+    }
+
+    /// The byte order of a map of the volume at the start of the disk in a seat.
+    fn map_order(&self, seat: usize) -> ByteOrder {
+        let (disk, entries) = (&self.scene.seats[seat].disk, self.volume.virtual_chunks());
+        let most = disk.size() / MAP_ENTRY_LEN as u64;
+        let go_on = &mut |_, _| ControlFlow::Continue(());
+        scan(disk, entries.min(most), &self.volume.bounds(), go_on).order
     }
 
     fn candidate_record(&self, candidate: usize) -> Record {
@@ -232,6 +246,7 @@ impl Records {
                 self.edit_candidate(stage, *candidate, |record| record.md_version = U32::new(VERSION))
             }
             Fault::RecordCopied { candidate, missing, .. } => self.rebuild(stage, *candidate, *missing),
+            Fault::RecordLost { disk, because: Because::Map, .. } => self.find_first(stage, *disk),
             Fault::Torn { way, old_count, new_count, .. } => {
                 self.finish_torn(stage, *way, *old_count, *new_count)
             }
@@ -315,6 +330,19 @@ impl Records {
         true
     }
 
+    /// Makes the record of component 0, which is known by its map.
+    fn find_first<D: ReadAt + Clone>(&mut self, stage: &Stage<'_, D>, disk: usize) -> bool {
+        let Some(seat) = stage.seat_of(Who::Unclaimed(disk)) else { return false };
+        let Some(own) = own_chunks(stage.volume, &stage.scene.seats[seat].disk, stage.map_order(seat)) else {
+            return false;
+        };
+        let mut record = new_record(stage, None, seat, ComponentIndex(0));
+        record.chunk_reserved = U16::new(own.reserved);
+        record.chunk_next = U32::new(own.next);
+        *self.target(stage, seat) = record;
+        true
+    }
+
     /// Finishes adding or removing a component where that loses nothing, and else rolls it back.
     fn finish_torn<D: ReadAt + Clone>(
         &mut self,
@@ -356,7 +384,7 @@ impl Records {
         self.rest.alone = true;
         if beyond {
             // The map is older than the removal: its entries have the old numbers, as the records do.
-            let Some(entries) = renumber_entries(stage, missing) else { return false };
+            let Some(entries) = renumber_entries(stage, &[missing]) else { return false };
             (self.rest.entries, self.rest.order) = (entries, Order::RecordsThenMap);
         }
         self.all(stage, |record| {
@@ -516,16 +544,16 @@ fn new_record<D: ReadAt + Clone>(
     }
 }
 
-/// Lowers the component numbers behind `missing` in all entries that have one.
+/// Lowers the component numbers behind those that are `gone` in all entries that have one.
 fn renumber_entries<D: ReadAt + Clone>(
     stage: &Stage<'_, D>,
-    missing: ComponentIndex,
+    gone: &[ComponentIndex],
 ) -> Option<Vec<EntryEdit>> {
     let (disk, order) = (stage.map_disk()?, stage.order());
     let mut entries = Vec::new();
     let whole = for_each_entry(stage.volume, &disk, order, |at, before| {
-        if before.is_allocated() && before.component > missing {
-            let after = MapEntry { component: ComponentIndex(before.component.0 - 1), ..before };
+        if before.is_allocated() && gone.first() < Some(&before.component) {
+            let after = MapEntry { component: without(gone, before.component), ..before };
             entries.push(EntryEdit::new(at, before, after, order));
         }
     });
@@ -584,28 +612,63 @@ fn restore_overwritten<D: ReadAt + Clone>(
     stage.step([code], action, loss, &edits)
 }
 
-/// A component that is gone and on which nothing lies is taken out of the volume.
-fn drop_missing<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), RepairError> {
-    let code = Code::ComponentMissing;
-    if !stage.answers(code) || stage.survey().is_none() {
-        return Ok(());
-    }
-    let missing = stage.scene.report.findings.iter().find_map(|finding| match finding.fault {
-        Fault::ComponentMissing { index, entries: 0 } if index.0 > 0 => Some(index),
+/// The only disk that is left becomes the only component that is missing.
+fn take_in_last_disk<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), RepairError> {
+    let code = Code::RecordLost;
+    let eliminated = stage.scene.report.findings.iter().find_map(|finding| match finding.fault {
+        Fault::RecordLost { disk, index, because: Because::Elimination, .. } => Some((disk, index)),
         _ => None,
     });
-    let Some(missing) = missing else { return Ok(()) };
-    let Some(entries) = renumber_entries(stage, missing) else { return Ok(()) };
+    let Some((disk, index)) = eliminated.filter(|_| stage.answers(code)) else { return Ok(()) };
+    let (Some(seat), Some(survey)) = (stage.seat_of(Who::Unclaimed(disk)), stage.survey()) else {
+        return Ok(());
+    };
+    let after = new_record(stage, Some(&survey), seat, index);
+    let change = RecordChange { seat, offset: stage.record_offset(seat), before: None, after };
+    let loss = Some(Loss::Certainty(index));
+    stage.records(BTreeSet::from([code]), Vec::from([change]), loss, Vec::new(), Order::default())
+}
+
+/// The components that are gone and on which nothing lies are taken out of the volume, all at once: a record may claim
+/// 65,535.
+fn drop_missing<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), RepairError> {
+    let code = Code::ComponentMissing;
+    let Some(survey) = stage.survey().filter(|_| stage.answers(code)) else { return Ok(()) };
+    let explained: Vec<ComponentIndex> =
+        stage.scene.report.findings.iter().filter_map(|finding| explains(&finding.fault)).collect();
+    let empty = |index: &ComponentIndex| {
+        index.0 > 0 && survey.parts[index.as_usize()].entries == 0 && !explained.contains(index)
+    };
+    let gone: Vec<ComponentIndex> = stage.volume.missing().filter(empty).collect();
+    let Some(first) = gone.first().copied() else { return Ok(()) };
+    let Some(entries) = renumber_entries(stage, &gone) else { return Ok(()) };
+    let count = u16::try_from(gone.len()).expect("there are fewer than components");
     let change = |(seat, before): (usize, Record)| {
         let mut after = before;
-        after.md_count = U16::new(stage.volume.component_count - 1);
-        if before.no.get() > missing.0 {
-            after.no = U16::new(before.no.get() - 1);
-        }
+        after.md_count = U16::new(stage.volume.component_count - count);
+        after.no = U16::new(without(&gone, ComponentIndex(before.no.get())).0);
         let offset = stage.standing_record(seat).unwrap_or_else(|| stage.record_offset(seat));
         RecordChange { seat, offset, before: Some(before), after }
     };
     let changes = stage.members().into_iter().map(change).collect();
-    let loss = Some(Loss::Component(missing));
+    let loss = Some(Loss::Components { count, first });
     stage.records(BTreeSet::from([code]), changes, loss, entries, Order::RecordsThenMap)
+}
+
+/// The missing component that a finding explains otherwise than by its absence.
+fn explains(fault: &Fault) -> Option<ComponentIndex> {
+    match fault {
+        Fault::MagicDamaged { index, .. }
+        | Fault::RecordVersion { index, .. }
+        | Fault::RecordLost { index, .. }
+        | Fault::RecordOverwritten { index, .. } => Some(*index),
+        Fault::RecordCopied { missing, .. } | Fault::RemovedFromMiddle { missing, .. } => Some(*missing),
+        _ => None,
+    }
+}
+
+/// The number of a component when those that are `gone` do not count.
+fn without(gone: &[ComponentIndex], index: ComponentIndex) -> ComponentIndex {
+    let below = gone.partition_point(|gone| *gone < index);
+    ComponentIndex(index.0 - u16::try_from(below).expect("there are fewer than components"))
 }
