@@ -39,7 +39,7 @@ use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 pub use self::deep::{Hearers, Orphan, deep};
-pub use self::finding::{Because, Code, Fault, Finding, Repair, Severity, Torn};
+pub use self::finding::{Because, Code, Fault, Finding, Numbering, Repair, Severity, Torn};
 pub use self::text::Party;
 use crate::assemble::{Assembly, Candidate, Problem, Volume};
 use crate::format::ByteOrder;
@@ -132,12 +132,13 @@ pub fn check<D: ReadAt>(
     sizes::judge(volume, &pass, &mut findings);
     findings.append(of_map);
     unreadable::judge(volume, subject.disks, pass.order, &mut findings);
-    if pass.whole && disk.is_some() {
+    // As long as components are called by two numbers, what the map names on each is not known.
+    if pass.whole && disk.is_some() && !findings.has(Code::RemovedFromMiddle) {
         allocation::judge(volume, &pass, &stale, &mut findings);
     }
     let free = pass.tallies.iter().map(map_pass::Tally::free).sum();
     let mut report = findings.report(free, pass.order, pass.whole);
-    if is_cut(subject) || is_mixed(&pass) {
+    if is_cut(subject) || is_mixed(&pass) || is_unclear(&report) {
         let choosable = |finding: &&mut Finding| finding.code() != Code::MapBigEndian;
         report.findings.iter_mut().filter(choosable).for_each(|finding| finding.repair = Repair::None);
     }
@@ -160,6 +161,14 @@ fn is_cut<D>(subject: &Subject<'_, D>) -> bool {
 /// else the map says cannot be judged before that is finished, on request.
 fn is_mixed(pass: &map_pass::MapPass) -> bool {
     pass.plausible_swapped > 0
+}
+
+/// Whether nobody can tell which components the map means.
+fn is_unclear(report: &Report) -> bool {
+    let unclear = |finding: &Finding| {
+        matches!(finding.fault, Fault::RemovedFromMiddle { numbering: Numbering::Unclear, .. })
+    };
+    report.findings.iter().any(unclear)
 }
 
 /// Findings about records that make no component and belong to none of the volumes.

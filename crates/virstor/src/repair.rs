@@ -14,6 +14,7 @@
 
 mod endian;
 mod entries;
+mod numbers;
 mod records;
 mod settle;
 mod survey;
@@ -258,7 +259,9 @@ pub fn next<D: ReadAt + Clone>(scene: &Scene<'_, D>, options: &Options) -> Resul
         part(&mut stage)?;
         // As long as some entries are in the other byte order nobody knows which chunks are in use.
         let done = || number == 1 && stage.survey().is_some_and(|survey| survey.swapped > 0);
-        if !stage.steps.is_empty() || done() {
+        // Nor whose they are, as long as the map calls components by two numbers.
+        let two_numbers = || stage.report_has(Code::RemovedFromMiddle);
+        if !stage.steps.is_empty() || done() || two_numbers() {
             break;
         }
     }
@@ -288,6 +291,10 @@ impl<'a, D: ReadAt + Clone> Stage<'a, D> {
         self.options.wants(code)
             && (self.scene.report.findings.iter().any(|finding| finding.code() == code)
                 || self.scene.report.unlisted.contains_key(&code))
+    }
+
+    fn report_has(&self, code: Code) -> bool {
+        self.scene.report.findings.iter().any(|finding| finding.code() == code)
     }
 
     fn seat_of(&self, who: Who) -> Option<usize> {

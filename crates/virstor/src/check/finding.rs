@@ -166,6 +166,17 @@ pub enum Torn {
     Remove,
 }
 
+/// How the map calls the components behind one that was removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Numbering {
+    /// By the numbers in their records; the first of them by the removed one's, too, when it is about to get that.
+    Old,
+    /// By one less, or not at all.
+    New,
+    /// Their cursors fit neither.
+    Unclear,
+}
+
 /// Why a disk without a record is taken for a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Because {
@@ -293,8 +304,8 @@ pub enum Fault {
         missing: ComponentIndex,
         /// Map entries that name the removed component.
         entries: u64,
-        /// Map entries that name those between it and this one: by their old numbers or by their new ones.
-        unclear: u64,
+        /// How the map calls the components behind it.
+        numbering: Numbering,
     },
     /// A number the volume does not know, for no known reason.
     NumberBeyondCount { candidate: usize, index: ComponentIndex, count: u16 },
@@ -667,7 +678,7 @@ impl Fault {
             Self::RecordLost { because: Because::Elimination, .. } => Repair::Lossy,
             Self::RecordVersion { fits, .. } => safe_if(*fits),
             Self::RecordsDisagree { outvoted, .. } => safe_if(*outvoted),
-            Self::RemovedFromMiddle { entries, unclear, .. } => safe_if(*entries == 0 && *unclear == 0),
+            Self::RemovedFromMiddle { numbering, .. } => safe_if(*numbering != Numbering::Unclear),
             Self::ReserveTooSmall { needed, entries, .. } => {
                 safe_if(*entries == 0 && *needed <= u64::from(u16::MAX))
             }

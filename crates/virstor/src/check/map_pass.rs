@@ -77,6 +77,8 @@ pub(super) struct MapPass {
     pub(super) tallies: Vec<Tally>,
     /// Allocated entries.
     pub(super) allocated: u64,
+    /// Of those, how many name the component behind the last.
+    pub(super) behind: u64,
     /// Whether all of the map was there, could be read, and was read.
     pub(super) whole: bool,
     /// Sectors of zeros before the last used one, and the first stretch of them.
@@ -142,6 +144,7 @@ impl MapPass {
         Self {
             tallies: (0..volume.component_count).map(tally).collect(),
             allocated: 0,
+            behind: 0,
             whole: false,
             zero_sectors: 0,
             first_zeros: None,
@@ -289,6 +292,7 @@ impl MapPass {
         self.allocated += 1;
         let Some(tally) = tally_mut(&mut self.tallies, entry.component) else {
             let count = u16::try_from(count).expect("there is one for each component");
+            self.behind += u64::from(entry.component.0 == count);
             return findings.push(Fault::EntryNamesNoComponent { at, entry, count });
         };
         if !valid {

@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::finding::{Because, Fault, Torn};
+use super::finding::{Because, Fault, Numbering, Torn};
 use crate::format::Printable;
 use crate::geometry::ComponentIndex;
 
@@ -123,13 +123,13 @@ impl Fault {
                     Torn::Remove => "removing",
                 }
             ),
-            Self::RemovedFromMiddle { candidate: number, index, missing, entries, .. } => format!(
+            Self::RemovedFromMiddle { candidate: number, index, missing, entries, numbering } => format!(
                 "component {missing} was removed, and {} kept the number {index}{}",
                 candidate(number),
-                if *entries > 0 {
-                    format!("; {} on the removed one", chunks_lie(*entries))
-                } else {
-                    String::new()
+                match (entries, numbering) {
+                    (0, _) => String::new(),
+                    (_, Numbering::Unclear) => format!("; {} on the removed one", chunks_lie(*entries)),
+                    _ => format!("; {entries} map entries name the one behind it by the free number"),
                 }
             ),
             Self::NumberBeyondCount { candidate: number, index, count } => {

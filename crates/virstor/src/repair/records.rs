@@ -6,9 +6,9 @@ use core::ops::ControlFlow;
 
 use zerocopy::byteorder::{U16, U32, U64};
 
-use super::survey::{Survey, for_each_entry};
+use super::survey::Survey;
 use super::{
-    Action, Changes, EntryChange, Loss, Misplaced, NO_ENTRY, RecordChange, RepairError, Stage, Who,
+    Action, Changes, EntryChange, Loss, Misplaced, NO_ENTRY, RecordChange, RepairError, Stage, Who, numbers,
     seat_number,
 };
 use crate::assemble::{Problem, Volume};
@@ -31,6 +31,9 @@ pub(super) fn plan<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), Re
     let (alone, others): (Vec<_>, Vec<_>) =
         wanted().map(|finding| &finding.fault).partition(|fault| is_for_all(fault));
     records.finish_renaming(stage);
+    if !records.rest.alone && numbers::plan(stage, records.survey.as_ref())? {
+        return Ok(());
+    }
     for fault in alone.into_iter().chain(others) {
         if !records.rest.alone {
             records.answer(stage, fault)?;
@@ -38,8 +41,8 @@ pub(super) fn plan<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), Re
     }
     let changes = records.changes(stage);
     let Records { codes, rest, survey, .. } = records;
-    let Rest { old_records, entries, order, .. } = rest;
-    stage.records(codes, changes, None, entries, order)?;
+    let Rest { old_records, entries, .. } = rest;
+    stage.records(codes, changes, None, entries, Order::default())?;
     for (seat, offset) in old_records {
         let mut edits = stage.edits();
         edits.zeros.push(((seat_number(seat), offset), u64::from(stage.volume.sector_size)));
@@ -62,7 +65,6 @@ fn is_for_all(fault: &Fault) -> bool {
     matches!(
         fault,
         Fault::Torn { .. }
-            | Fault::RemovedFromMiddle { .. }
             | Fault::VolumeNameUnterminated { .. }
             | Fault::VirtualSizeRagged { .. }
             | Fault::MapNotWholeSectors { .. }
@@ -114,7 +116,7 @@ impl<D: ReadAt + Clone> Stage<'_, D> {
     }
 
     /// Where the record of the disk in a seat stands now, if it has one.
-    fn standing_record(&self, seat: usize) -> Option<u64> {
+    pub(super) fn standing_record(&self, seat: usize) -> Option<u64> {
         match self.scene.seats[seat].who {
             Who::Candidate(candidate) => Some(self.scene.subject.candidates[candidate].located.tasted.offset),
             Who::Unclaimed(_) => None,
@@ -122,7 +124,7 @@ impl<D: ReadAt + Clone> Stage<'_, D> {
     }
 
     /// The seats of all records of the volume, those without a place in it included.
-    fn members(&self) -> Vec<(usize, Record)> {
+    pub(super) fn members(&self) -> Vec<(usize, Record)> {
         let placed = self.volume.components.values().map(|component| component.candidate);
         let beyond = self.volume.problems.iter().filter_map(|problem| match problem {
             Problem::NumberOutOfRange { candidate, .. } => Some(*candidate),
@@ -152,7 +154,6 @@ struct Target {
 struct Rest {
     old_records: Vec<(usize, u64)>,
     entries: Vec<EntryEdit>,
-    order: Order,
     /// Something is answered that changes what all records say together.
     alone: bool,
     /// The records are written in the order of their numbers backward.
@@ -250,7 +251,6 @@ impl Records {
             Fault::Torn { way, old_count, new_count, .. } => {
                 self.finish_torn(stage, *way, *old_count, *new_count)
             }
-            Fault::RemovedFromMiddle { missing, entries: 0, .. } => self.renumber(stage, *missing),
             Fault::RecordsDisagree { candidate, field, expected, outvoted: true, .. } => {
                 self.edit_candidate(stage, *candidate, |record| set(record, field, *expected))
             }
@@ -369,29 +369,6 @@ impl Records {
         // The records that have the new count are the first ones, and stay so.
         self.rest.backward = count == old_count;
         self.all(stage, |record| record.md_count = U16::new(count));
-        true
-    }
-
-    /// Gives the components behind a removed one the numbers the kernel knew them by.
-    fn renumber<D: ReadAt + Clone>(&mut self, stage: &Stage<'_, D>, missing: ComponentIndex) -> bool {
-        let Some(survey) = self.survey.as_ref() else { return false };
-        let named_behind = survey.parts.iter().skip(missing.as_usize()).any(|part| part.entries > 0);
-        let count = stage.volume.component_count;
-        let beyond = survey.highest_component.is_some_and(|highest| highest.0 >= count);
-        if (!beyond && named_behind) || survey.highest_component > Some(ComponentIndex(count)) {
-            return false;
-        }
-        self.rest.alone = true;
-        if beyond {
-            // The map is older than the removal: its entries have the old numbers, as the records do.
-            let Some(entries) = renumber_entries(stage, &[missing]) else { return false };
-            (self.rest.entries, self.rest.order) = (entries, Order::RecordsThenMap);
-        }
-        self.all(stage, |record| {
-            if record.no.get() > missing.0 {
-                record.no = U16::new(record.no.get() - 1);
-            }
-        });
         true
     }
 
@@ -544,22 +521,6 @@ fn new_record<D: ReadAt + Clone>(
     }
 }
 
-/// Lowers the component numbers behind those that are `gone` in all entries that have one.
-fn renumber_entries<D: ReadAt + Clone>(
-    stage: &Stage<'_, D>,
-    gone: &[ComponentIndex],
-) -> Option<Vec<EntryEdit>> {
-    let (disk, order) = (stage.map_disk()?, stage.order());
-    let mut entries = Vec::new();
-    let whole = for_each_entry(stage.volume, &disk, order, |at, before| {
-        if before.is_allocated() && gone.first() < Some(&before.component) {
-            let after = MapEntry { component: without(gone, before.component), ..before };
-            entries.push(EntryEdit::new(at, before, after, order));
-        }
-    });
-    whole.then_some(entries)
-}
-
 /// A chunk that reached into the last sector has replaced the record: the chunk gets another place, as it reads now,
 /// and then the record is written anew.
 fn restore_overwritten<D: ReadAt + Clone>(
@@ -641,7 +602,13 @@ fn drop_missing<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), Repai
     };
     let gone: Vec<ComponentIndex> = stage.volume.missing().filter(empty).collect();
     let Some(first) = gone.first().copied() else { return Ok(()) };
-    let Some(entries) = renumber_entries(stage, &gone) else { return Ok(()) };
+    if let [missing] = gone[..]
+        && survey.highest_component > Some(missing)
+    {
+        return numbers::lower_count(stage, &survey, missing);
+    }
+    let renamed = |index| Some(without(&gone, index));
+    let Some(entries) = numbers::rename_entries(stage, renamed) else { return Ok(()) };
     let count = u16::try_from(gone.len()).expect("there are fewer than components");
     let change = |(seat, before): (usize, Record)| {
         let mut after = before;
