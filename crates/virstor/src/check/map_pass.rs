@@ -32,7 +32,7 @@ pub(super) struct Tally {
     len: u64,
     /// Allocated entries that name a chunk which may be: what the kernel counts.
     pub(super) entries: u64,
-    /// The highest chunk that is owned.
+    /// The highest chunk that is owned; of a missing component the highest that is named.
     pub(super) highest: Option<u32>,
     /// The chunks that are named, as far as the component reaches; of a missing component none.
     pub(super) owned: Ownership,
@@ -77,6 +77,8 @@ pub(super) struct MapPass {
     pub(super) tallies: Vec<Tally>,
     /// Allocated entries.
     pub(super) allocated: u64,
+    /// Of those, how many name the component behind the last.
+    pub(super) behind: u64,
     /// Whether all of the map was there, could be read, and was read.
     pub(super) whole: bool,
     /// Sectors of zeros before the last used one, and the first stretch of them.
@@ -142,6 +144,7 @@ impl MapPass {
         Self {
             tallies: (0..volume.component_count).map(tally).collect(),
             allocated: 0,
+            behind: 0,
             whole: false,
             zero_sectors: 0,
             first_zeros: None,
@@ -251,6 +254,7 @@ impl MapPass {
             self.plausible += run;
             self.allocated += run;
             tally.entries += run;
+            tally.highest = tally.highest.max(Some(last));
             return;
         }
         for step in 0..run {
@@ -288,6 +292,7 @@ impl MapPass {
         self.allocated += 1;
         let Some(tally) = tally_mut(&mut self.tallies, entry.component) else {
             let count = u16::try_from(count).expect("there is one for each component");
+            self.behind += u64::from(entry.component.0 == count);
             return findings.push(Fault::EntryNamesNoComponent { at, entry, count });
         };
         if !valid {
@@ -303,6 +308,7 @@ impl MapPass {
         let chunk = entry.chunk.0;
         if !tally.present {
             tally.entries += 1;
+            tally.highest = tally.highest.max(Some(chunk));
             if self.watch.binary_search(&entry.chunk).is_ok() && self.watched.len() < WATCHED {
                 self.watched.push((entry.component, entry.chunk, at));
             }
