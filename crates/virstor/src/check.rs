@@ -210,9 +210,9 @@ impl Findings {
         }
     }
 
-    /// Counts one more of a kind without saying which.
-    fn count(&mut self, code: Code) {
-        self.counts.entry(code).or_default().unlisted += 1;
+    /// Counts more of a kind without saying which.
+    fn count(&mut self, code: Code, more: u64) {
+        self.counts.entry(code).or_default().unlisted += more;
     }
 
     fn has(&self, code: Code) -> bool {
