@@ -140,6 +140,8 @@ fn not_images() -> Vec<Row> {
         ),
         row("no file", |_| {}, &["info", "f"], 8, &["virstor: f: no such file or directory"]),
         row("no file, status", |_| {}, &["status", "f"], 8, &["virstor: f: no such file or directory"]),
+        row("no file, report", |_| {}, &["report", "f"], 8, &["virstor: f: no such file or directory"])
+            .prints("There is no virstor volume in these files."),
         row(
             "a pipe with no writer",
             special,
