@@ -22,7 +22,6 @@ const { addressDigits, clampRow, copied, needle, readings, revealed, span } = aw
 const { cellOf, indexOf } = await model('hilbert');
 const layout = await model('layout');
 const { ranked, score } = await model('match');
-const { markdown } = await model('report');
 const { HOME, fromFragment, toFragment } = await model('route');
 const { formatCount, formatHex, formatSeconds, formatShare, formatSize, plural } = await model('size');
 const { csvLine, jsonExtent, mapfileLine, runsOf } = await model('tables');
@@ -264,24 +263,6 @@ test('runs become lines', () => {
     { start: 8192, length: 4096, state: 'lost', component: 2, reason: 'missing_component' },
   ]);
   assert.equal(mapfileLine(8192n, 4096n, true), '0x00002000  0x00001000  -\n');
-});
-
-test('a report is Markdown, whatever a volume is called', () => {
-  const volume = {
-    name: 'a|b`c', id: 7, virtual_size: 1048576n, chunk_size: 4096n, sector_size: 512, component_count: 1, complete: true,
-    missing: [], virtual_chunks: 256n, allocated_chunks: 1n, physical_chunks: 99n, problems: [],
-    components: [], kernel: { taste: 'refuses', confxml: 'ok', reason: '<b>*x*', device: null },
-  };
-  const finding = {
-    code: 'x', severity: 'error', hazard: 'H-1', message: 'a [b](c)', freebsd: '', repair: 'none',
-  };
-  const check = { verdict: 'damaged', findings: [finding], unlisted: [{ code: 'x', count: 3n, volume: null }], volumes: [] };
-  const text = markdown({ volumes: [volume], other_files: [] }, check, ['c0']);
-  assert.match(text, /^# virstor report\n\nVerdict: \*\*damaged\*\*\.\n/);
-  assert.ok(text.includes('## Volume `` a\\|b`c ``, id 7'), text);
-  assert.ok(text.includes('\\<b\\>\\*x\\*'));
-  assert.ok(text.includes('- **error** `x` (H-1): a \\[b\\](c) Repair: none.'));
-  assert.ok(text.includes('- 3 more of the kind `x`'));
 });
 
 async function* each(...runs) {

@@ -14,7 +14,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::error::Refusal;
 use crate::object;
-use crate::session::{Session, tell};
+use crate::session::{Opened, Picture, Session, tell};
 use crate::source::AnyDisk;
 
 /// What a repair would do, and what would come of it.
@@ -37,6 +37,8 @@ struct Preview<'a> {
 pub struct Repair {
     preview: JsValue,
     sectors: Vec<Sector>,
+    /// The volume as it would be.
+    after: Opened,
 }
 
 /// The last sector of a component.
@@ -96,7 +98,8 @@ impl Session {
             left: &document.left,
             info_after: Info::new(&plan.after, &[plan.after_volume]),
         };
-        Ok(Repair { preview: object::from(&preview), sectors })
+        let after = Opened::new(&plan.after, plan.after_volume);
+        Ok(Repair { preview: object::from(&preview), sectors, after })
     }
 
     /// The number in `info` of a volume of `check`.
@@ -112,6 +115,17 @@ impl Repair {
     #[must_use]
     pub fn preview(&self) -> JsValue {
         self.preview.clone()
+    }
+
+    /// A picture of the volume as it would be; otherwise as [`Session::picture`]. The first one waits until its map was
+    /// read.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::BadPicture`].
+    pub fn picture(&mut self, first: u64, bits: u32, cells: usize) -> Result<Picture, Refusal> {
+        self.after.index_all();
+        self.after.picture(first, bits, cells)
     }
 
     /// How many last sectors of components change.

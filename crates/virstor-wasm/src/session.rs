@@ -1,20 +1,27 @@
 //! A session: the files of one page, looked through, and everything that can be asked about them.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use js_sys::{Array, BigInt64Array, BigUint64Array, Function, Int32Array, Uint8Array, Uint16Array};
 use serde::Serialize;
 use virstor::geometry::ComponentIndex;
 use virstor::io::ReadAt;
 use virstor::plan::{Lost, ReadError, Segment, SegmentPlace, VolumeReader};
+use virstor::specimen::Specimen;
+use virstor_inspect::collect::collect;
 use virstor_inspect::document::check::{Check, worth_checking};
+use virstor_inspect::document::collect::Collect;
 use virstor_inspect::document::dump::Dump;
 use virstor_inspect::document::export::{Export, LostRange};
 use virstor_inspect::document::info::Info;
 use virstor_inspect::document::map::{Extent, Totals};
 use virstor_inspect::document::record::RecordInfo;
+use virstor_inspect::document::report::Report;
 use virstor_inspect::document::status::Status;
 use virstor_inspect::heap::ComponentDisk;
 use virstor_inspect::{Heap, InputFile, Options, Stage};
@@ -54,6 +61,8 @@ type SharedCache = Rc<RefCell<Cache<Source>>>;
 pub struct Session {
     cache: SharedCache,
     files: Vec<InputFile<Disk>>,
+    /// The numbers of those that come from a specimen.
+    described: BTreeSet<usize>,
     heap: Option<Rc<Heap<Disk>>>,
     volumes: Vec<Opened>,
     /// Whether maps were read, and files searched, to their ends.
@@ -62,9 +71,27 @@ pub struct Session {
 }
 
 /// What is kept for each volume.
-struct Opened {
+pub(crate) struct Opened {
     reader: Reader,
     index: MapIndex,
+}
+
+impl Opened {
+    pub(crate) fn new(heap: &Heap<Disk>, number: usize) -> Self {
+        let reader = heap.reader(number, MAP_MEMORY);
+        Self { index: MapIndex::new(&reader), reader }
+    }
+
+    /// Reads the map into the index to its end.
+    pub(crate) fn index_all(&mut self) {
+        let chunks = self.index.chunks();
+        self.index.step(&mut self.reader, chunks);
+    }
+
+    pub(crate) fn picture(&mut self, first: u64, bits: u32, cells: usize) -> Result<Picture, Refusal> {
+        check_picture(first, bits, cells)?;
+        Ok(Picture { cells: self.index.picture(&mut self.reader, first, bits, cells) })
+    }
 }
 
 #[wasm_bindgen]
@@ -76,6 +103,7 @@ impl Session {
         Self {
             cache: Cache::new(CACHE_MEMORY),
             files: Vec::new(),
+            described: BTreeSet::new(),
             heap: None,
             volumes: Vec::new(),
             whole: true,
@@ -84,7 +112,7 @@ impl Session {
     }
 
     /// Adds a file, which had `size` bytes when it was picked; `label` is how it is shown, `provider` what FreeBSD
-    /// would call it. One that cannot be read is a stranger, not an error.
+    /// would call it. One that cannot be read is a stranger, not an error; a specimen adds the files that it stands for.
     #[wasm_bindgen(js_name = addFile)]
     pub fn add_file(
         &mut self,
@@ -96,13 +124,45 @@ impl Session {
         preferred: bool,
     ) {
         let disk = Source::new(file, size).map(|source| Disk::new(Cached::new(&self.cache, source)));
-        self.files.push(InputFile {
-            label: virstor::format::Printable(label.as_bytes()).to_string(),
-            provider: provider.as_bytes().to_vec(),
+        let input = |label: &[u8], provider: &[u8], disk, sector_size| InputFile {
+            label: virstor::format::Printable(label).to_string(),
+            provider: provider.to_vec(),
             disk,
             sector_size,
             preferred,
-        });
+        };
+        let whole = |disk| input(label.as_bytes(), provider.as_bytes(), disk, sector_size);
+        let specimen = match disk {
+            Ok(disk) if Specimen::is_one(&disk) => open_specimen(disk),
+            disk => return self.files.push(whole(disk)),
+        };
+        let specimen = match specimen {
+            Ok(specimen) => specimen,
+            Err(reason) => return self.files.push(whole(Err(reason))),
+        };
+        for (number, info) in specimen.files().enumerate() {
+            let disk = Ok(Disk::new(specimen.disk(number)));
+            self.described.insert(self.files.len());
+            let sector_size = sector_size.or(info.sector_size);
+            self.files.push(input(info.label.as_bytes(), &info.provider, disk, sector_size));
+        }
+    }
+
+    /// The files as they are looked through: those that were added, or what a specimen stands for.
+    #[must_use]
+    pub fn inputs(&self) -> JsValue {
+        #[derive(Serialize)]
+        struct Input<'a> {
+            label: &'a str,
+            size: u64,
+            /// Whether the data of the volume is not in it.
+            specimen: bool,
+        }
+        let input = |(number, file): (usize, &'_ InputFile<Disk>)| -> JsValue {
+            let size = file.disk.as_ref().map_or(0, ReadAt::size);
+            object::from(&Input { label: &file.label, size, specimen: self.described.contains(&number) })
+        };
+        self.files.iter().enumerate().map(input).collect::<Array>().into()
     }
 
     /// Looks through the files. Of each map, and of each file that has to be searched, at most `budget` bytes are read;
@@ -117,11 +177,7 @@ impl Session {
             }
             ControlFlow::Continue(())
         });
-        let opened = |number| {
-            let reader = heap.reader(number, MAP_MEMORY);
-            Opened { index: MapIndex::new(&reader), reader }
-        };
-        self.volumes = (0..heap.volumes().len()).map(opened).collect();
+        self.volumes = (0..heap.volumes().len()).map(|number| Opened::new(&heap, number)).collect();
         self.heap = Some(Rc::new(heap));
         self.whole = whole;
     }
@@ -162,6 +218,44 @@ impl Session {
         Ok(object::from(&self.check_document(progress)?))
     }
 
+    /// The document of `report`. `progress` as for [`look`](Self::look).
+    pub fn report(&self, progress: &Function) -> Result<JsValue, Refusal> {
+        Ok(object::from(&self.report_document(progress)?))
+    }
+
+    /// What `report` prints for people.
+    #[wasm_bindgen(js_name = reportText)]
+    pub fn report_text(&self, progress: &Function) -> Result<String, Refusal> {
+        Ok(self.report_document(progress)?.markdown())
+    }
+
+    /// Hands the specimen that `collect` makes to `sink`, in pieces; gives the document of `collect`.
+    pub fn collect(&self, sink: &Function, progress: &Function) -> Result<JsValue, Refusal> {
+        const PIECE: usize = 1 << 20;
+        let mut pending = Vec::new();
+        let hand_over = |bytes: &mut Vec<u8>| {
+            // It keeps the bytes and does nothing that could fail.
+            _ = sink.call1(&JsValue::NULL, &Uint8Array::from(&bytes[..]));
+            bytes.clear();
+        };
+        let Ok(made) = collect(
+            self.heap()?,
+            &mut |bytes| {
+                pending.extend_from_slice(bytes);
+                if pending.len() >= PIECE {
+                    hand_over(&mut pending);
+                }
+                Ok::<(), Infallible>(())
+            },
+            &mut |stage, done, all| {
+                tell(progress, stage, done, all);
+                ControlFlow::Continue(())
+            },
+        );
+        hand_over(&mut pending);
+        Ok(object::from(&Collect::new("-".into(), &made)))
+    }
+
     /// Goes on reading a map into its index, by at most `chunks` chunks.
     #[wasm_bindgen(js_name = indexStep)]
     pub fn index_step(&mut self, volume: usize, chunks: u64) -> Result<IndexState, Refusal> {
@@ -186,10 +280,8 @@ impl Session {
         bits: u32,
         cells: usize,
     ) -> Result<Picture, Refusal> {
-        check_picture(first, bits, cells)?;
         self.keep_blocks();
-        let Opened { reader, index } = self.opened(volume)?;
-        Ok(Picture { cells: index.picture(reader, first, bits, cells) })
+        self.opened(volume)?.picture(first, bits, cells)
     }
 
     /// A picture of a component: how much of each cell is used, in 255ths. Otherwise as [`picture`](Self::picture).
@@ -367,6 +459,12 @@ impl Session {
     ) -> Result<ImagePlan, Refusal> {
         let format = Format::named(format)?;
         let totals = self.totals_document(volume, start, end)?;
+        let heap = self.heap()?;
+        let mut components = heap.volumes()[volume].components.values();
+        let described = components.find(|one| self.described.contains(&heap.located()[one.candidate].0));
+        if let Some(component) = described {
+            return Err(Refusal::Specimen { file: heap.label_of(component.candidate).into() });
+        }
         if totals.lost > 0 && !allow_lost {
             return Err(Refusal::Lost { lost: totals.lost, size: totals.size });
         }
@@ -485,6 +583,13 @@ impl Session {
     fn check_document(&self, progress: &Function) -> Result<Check, Refusal> {
         let heap = self.heap()?;
         Ok(Check::new(heap, &worth_checking(heap), true, &mut |stage, done, all| {
+            tell(progress, stage, done, all);
+            ControlFlow::Continue(())
+        }))
+    }
+
+    fn report_document(&self, progress: &Function) -> Result<Report, Refusal> {
+        Ok(Report::new(self.heap()?, None, MAP_MEMORY, &mut |stage, done, all| {
             tell(progress, stage, done, all);
             ControlFlow::Continue(())
         }))
@@ -828,6 +933,19 @@ impl ImageParts {
         });
         Uint8Array::from(&made.collect::<Vec<_>>().concat()[..])
     }
+}
+
+/// A larger one would be of more than 16 million chunks, or is made up: what is kept of it may be some ten times as much.
+const LARGEST_SPECIMEN: u64 = 64 << 20;
+
+fn open_specimen(disk: Disk) -> Result<Arc<Specimen<Disk>>, String> {
+    if disk.size() > LARGEST_SPECIMEN {
+        return Err(format!(
+            "is a specimen of {} bytes; this page reads those of at most {LARGEST_SPECIMEN}, the program any",
+            disk.size()
+        ));
+    }
+    Specimen::open(disk).map(Arc::new).map_err(|error| error.to_string())
 }
 
 pub(crate) fn tell(progress: &Function, stage: Stage<'_>, done: u64, all: u64) {

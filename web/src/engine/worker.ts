@@ -1,8 +1,8 @@
 /** The worker: owns the engine's session, answers one call after the other. */
-import { Digest, type ImagePlan, type Runs as RunRows, Session, initSync } from './glue/virstor_wasm.js';
+import { Digest, type ImagePlan, type Picture as Cells, type Repair, type Runs as RunRows, Session, initSync } from './glue/virstor_wasm.js';
 import { sentence } from './failures';
 import { toJson } from './json';
-import type { Call, Calls, Failure, ImageParts, IndexState, Method, Reply, Request, Runs, SearchState, Space } from './protocol';
+import type { Call, Calls, Failure, ImageParts, IndexState, Method, Picture, Reply, Request, Runs, SearchState, Space } from './protocol';
 
 declare const self: DedicatedWorkerGlobalScope;
 
@@ -13,6 +13,8 @@ const PATIENCE = 30;
 const STALL = 10_000;
 
 let session: Session;
+/** The repair that was planned last. */
+let planned: Repair | null = null;
 const plans = new Map<number, ImagePlan>();
 const hashes = new Map<number, Digest>();
 /** Plans and hashes are numbered together. */
@@ -32,19 +34,33 @@ type Handler<M extends Method> = (
 const handlers: { [M in Method]: Handler<M> } = {
   open([files, budget], progress) {
     session.free();
+    planned?.free();
+    planned = null;
     session = new Session();
     plans.clear();
     for (const { file, size, label, provider, sectorSize, preferred } of files) {
       session.addFile(file, BigInt(size), label, provider, sectorSize, preferred ?? false);
     }
     session.look(budget, stages('open', progress));
-    return { info: session.info(), dump: session.dump(), records: session.records(), whole: session.isWhole() };
+    return { info: session.info(), dump: session.dump(), records: session.records(), inputs: session.inputs(), whole: session.isWhole() };
   },
   status: () => session.status(),
   check: (_, progress) => session.check(stages('check', progress)),
-  json: ([verb], progress) => `${toJson(verb === 'check' ? session.check(stages('json', progress)) : session[verb]())}\n`,
+  json: ([verb], progress) => {
+    const long = verb === 'check' || verb === 'report';
+    return `${toJson(long ? session[verb](stages('json', progress)) : session[verb]())}\n`;
+  },
+  reportText: (_, progress) => session.reportText(stages('reportText', progress)),
+  collect(_, progress) {
+    const parts: Uint8Array<ArrayBuffer>[] = [];
+    const document = session.collect((piece: Uint8Array<ArrayBuffer>) => parts.push(piece), stages('collect', progress));
+    return { document, blob: new Blob(parts, { type: 'application/octet-stream' }) };
+  },
   repair([volume, lossy], progress) {
+    planned?.free();
+    planned = null;
     const repair = session.repair(volume, lossy, stages('repair', progress));
+    planned = repair;
     const sectors = Array.from({ length: repair.sectors() }, (_, number) => ({
       file: repair.sectorFile(number),
       offset: repair.sectorOffset(number),
@@ -52,9 +68,9 @@ const handlers: { [M in Method]: Handler<M> } = {
       after: repair.sectorAfter(number),
     }));
     const preview = repair.preview();
-    repair.free();
     return { ...preview, json: `${toJson(preview.plan)}\n`, sectors };
   },
+  repairPicture: ([first, bits, cells]) => planned && pictureOf(planned.picture(first, bits, cells)),
   async index([volume], progress, id) {
     // Small steps at first, so that the first picture comes soon; each about as long as our patience.
     let step = 1n << 16n;
@@ -70,12 +86,7 @@ const handlers: { [M in Method]: Handler<M> } = {
     }
   },
   indexState: ([volume]) => indexState(session.indexState(volume)),
-  picture([volume, first, bits, cells]) {
-    const picture = session.picture(volume, first, bits, cells);
-    const columns = { data: picture.data(), lost: picture.lost(), component: picture.component() };
-    picture.free();
-    return columns;
-  },
+  picture: ([volume, first, bits, cells]) => pictureOf(session.picture(volume, first, bits, cells)),
   lane: ([volume, component, first, bits, cells]) => session.lane(volume, component, first, bits, cells),
   owner: ([volume, component, chunk]) => session.owner(volume, component, chunk) ?? null,
   runs: ([volume, first, count]) => columns(first, session.runs(volume, first, count)),
@@ -221,7 +232,7 @@ function readFailure(error: unknown): Failure {
   return failure('changed', `a file has changed since it was picked, or cannot be read (${name})`);
 }
 
-function stages<M extends 'open' | 'check' | 'json' | 'repair'>(_: M, progress: Progress<M>) {
+function stages<M extends 'open' | 'check' | 'json' | 'reportText' | 'collect' | 'repair'>(_: M, progress: Progress<M>) {
   let shown = 0;
   return (stage: 'searching' | 'reading-map' | 'reading-data', label: string, done: bigint, all: bigint) => {
     const now = performance.now();
@@ -229,6 +240,12 @@ function stages<M extends 'open' | 'check' | 'json' | 'repair'>(_: M, progress: 
     shown = now;
     progress({ stage, label, done, all });
   };
+}
+
+function pictureOf(cells: Cells): Picture {
+  const columns = { data: cells.data(), lost: cells.lost(), component: cells.component() };
+  cells.free();
+  return columns;
 }
 
 function indexState(state: IndexState & { free(): void }): IndexState {

@@ -88,7 +88,8 @@ export function MapView() {
   );
 }
 
-function describeVirtual(first: number, count: number, cell: { data: number; lost: number; component: number } | null): string {
+/** Chunks of the volume, in words. */
+export function describeVirtual(first: number, count: number, cell: { data: number; lost: number; component: number } | null): string {
   const size = chunkSize.value;
   const where = `${chunkWords(first, count)} at ${formatHex(BigInt(first) * size)}`;
   if (!cell) return `${where}: not read yet`;
@@ -111,7 +112,8 @@ function chunkWords(first: number, count: number): string {
   return count === 1 ? `chunk ${number(first)}` : `chunks ${number(first)} to ${number(first + count - 1)}`;
 }
 
-function ignored(error: unknown): null {
+/** No picture, for now or for a reason that is shown. */
+export function ignored(error: unknown): null {
   // A picture that is asked for while the files are opened again comes with the next one.
   if (!/engine-stopped|nothing-open|no-such-volume|cancelled/.test((error as { code?: string }).code ?? '')) fail(error);
   return null;

@@ -1,6 +1,6 @@
 /** The records of the components: every field, and whether it agrees with its siblings. */
 import { useState } from 'preact/hooks';
-import { files, opened, volume } from '../app/store';
+import { files, inputs, opened, volume } from '../app/store';
 import { go } from '../app/place';
 import type { Field, RecordInfo } from '../engine/documents';
 import { commandLine } from '../model/command';
@@ -135,6 +135,6 @@ function agreement({ agrees, expected }: Field) {
 function showField(field: Field, record: RecordInfo): void {
   const component = volume.value?.components.find(({ index, file }) => index === record.component && file === record.file);
   if (component) return go({ view: 'hex', space: `c${component.index}`, at: field.offset - component.offset });
-  const number = files.value.findIndex(({ label }) => label === record.file);
+  const number = inputs.value.findIndex(({ label }) => label === record.file);
   go({ view: 'hex', space: `f${number}`, at: field.offset });
 }
