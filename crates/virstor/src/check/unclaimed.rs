@@ -13,6 +13,7 @@ use crate::format::{ComponentFlags, MAP_ENTRY_LEN, RECORD_LEN, Record, VERSION};
 use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
 use crate::io::ReadAt;
 use crate::map::{MAX_ENTRIES, scan};
+use crate::ordered;
 
 /// What stands where the record of an unclaimed disk should.
 #[derive(Debug)]
@@ -75,10 +76,7 @@ pub(super) fn lost_first<D: ReadAt>(subject: &Subject<'_, D>, findings: &mut Fin
 
 /// The chunks these sectors lie in, sorted.
 pub(super) fn chunks(sectors: &[LastSector]) -> Vec<PhysicalChunk> {
-    let mut chunks: Vec<PhysicalChunk> = sectors.iter().map(|sector| sector.chunk).collect();
-    chunks.sort_unstable();
-    chunks.dedup();
-    chunks
+    ordered::unique(sectors.iter().map(|sector| sector.chunk))
 }
 
 /// How the component `missing` may be hidden among the unclaimed disks.

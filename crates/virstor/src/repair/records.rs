@@ -16,6 +16,7 @@ use crate::edit::{EntryEdit, Order, RecordEdit};
 use crate::format::{ComponentFlags, MAGIC, MAP_ENTRY_LEN, MapEntry, Record, VERSION};
 use crate::geometry::{ComponentIndex, VirtualChunk};
 use crate::io::ReadAt;
+use crate::ordered;
 
 pub(super) fn plan<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), RepairError> {
     let survey = stage.survey();
@@ -165,7 +166,7 @@ impl Records {
         let mut changes: Vec<RecordChange> = self.targets.iter().filter_map(change).collect();
         // Records are updated by number, as in the kernel; what a cut leaves is then told by the check.
         let number = |change: &RecordChange| change.before.unwrap_or(change.after).no.get();
-        changes.sort_by_key(|change| (Some(change.seat) == self.rest.last, number(change)));
+        ordered::sort_by_key(&mut changes, |change| (Some(change.seat) == self.rest.last, number(change)));
         if self.rest.backward {
             changes.reverse();
         }
@@ -178,7 +179,7 @@ impl Records {
             record.md_virsize.get() == stage.volume.recorded_size && record.name() == stage.volume.name
         };
         let mut members = stage.members();
-        members.sort_by_key(|(seat, _)| *seat);
+        ordered::sort_by_key(&mut members, |(seat, _)| *seat);
         members.into_iter().find(decides).map(|(seat, _)| seat)
     }
 
@@ -607,5 +608,5 @@ fn drop_missing<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), Repai
     };
     let changes = stage.members().into_iter().map(change).collect();
     let loss = Some(Loss::Component(missing));
-    stage.records(BTreeSet::from([code]), changes, loss, entries, Order::RecordsThenMap)
+    stage.records(ordered::set([code]), changes, loss, entries, Order::RecordsThenMap)
 }
