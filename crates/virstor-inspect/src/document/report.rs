@@ -122,10 +122,12 @@ fn put_findings(out: &mut String, check: &Check) {
     for finding in &check.findings {
         let FindingInfo { severity, code: name, hazard, message, freebsd, repair, .. } = finding;
         let hazard = hazard.as_ref().map_or_else(String::new, |hazard| format!(" ({hazard})"));
-        let freebsd =
-            if freebsd.is_empty() { String::new() } else { format!(" FreeBSD: {}", plain(freebsd)) };
+        let freebsd = if freebsd.is_empty() { String::new() } else { format!(" {}", plain(freebsd)) };
         let (severity, message) = (format!("**{severity}** "), plain(message));
-        put_item(out, &[&severity, &code(name), &hazard, ": ", &message, &freebsd, " Repair: ", repair, "."]);
+        put_item(
+            out,
+            &[&severity, &code(name), &hazard, ": ", &message, ".", &freebsd, " Repair: ", repair, "."],
+        );
     }
     for more in &check.unlisted {
         put_item(out, &[&more.count.to_string(), " more of the kind ", &code(more.code)]);
