@@ -25,6 +25,7 @@ const { ranked, score } = await model('match');
 const { HOME, fromFragment, toFragment } = await model('route');
 const { formatCount, formatHex, formatSeconds, formatShare, formatSize, plural } = await model('size');
 const { csvLine, jsonExtent, mapfileLine, runsOf } = await model('tables');
+const { decode } = await vite.ssrLoadModule('/src/engine/cbor.ts');
 
 const GIB = 1n << 30n;
 
@@ -300,4 +301,25 @@ test('bytes that differ are counted, and the first is found, at any place and al
     }
     assert.equal(differing(a, b).count, 4);
   }
+});
+
+test('documents come as CBOR: the examples of RFC 8949, and 64 bits as a bigint however small', () => {
+  const rows = [
+    ['17', 23],
+    ['1818', 24],
+    ['1903e8', 1000],
+    ['1a000f4240', 1_000_000],
+    ['1b000000e8d4a51000', 1_000_000_000_000n],
+    ['1b0000000000000007', 7n],
+    ['3903e7', -1000],
+    ['3b0000000000000000', -1n],
+    ['fbc010666666666666', -4.1],
+    ['63e6b0b4', '\u6c34'],
+    ['63efbbbf', '\ufeff'],
+    ['f6', null],
+    ['9ff5f4ff', [true, false]],
+    ['bf6161016162bfffff', { a: 1, b: {} }],
+  ];
+  for (const [hex, value] of rows) assert.deepEqual(decode(Buffer.from(hex, 'hex')), value, hex);
+  for (const hex of ['', '9f', 'c0', '1f', '42ffff', '63e6']) assert.throws(() => decode(Buffer.from(hex, 'hex')), hex);
 });

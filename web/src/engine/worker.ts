@@ -1,7 +1,9 @@
 /** The worker: owns the engine's session, answers one call after the other. */
 import { Digest, type ImagePlan, type Picture as Cells, type Repair, type Runs as RunRows, Session, initSync } from './glue/virstor_wasm.js';
+import { decode } from './cbor';
 import { sentence } from './failures';
 import { toJson } from './json';
+import type { RepairPreview } from './documents';
 import type { Call, Calls, Failure, ImageParts, IndexState, Method, Picture, Reply, Request, Runs, SearchState, Space } from './protocol';
 
 declare const self: DedicatedWorkerGlobalScope;
@@ -42,19 +44,25 @@ const handlers: { [M in Method]: Handler<M> } = {
       session.addFile(file, BigInt(size), label, provider, sectorSize, preferred ?? false);
     }
     session.look(budget, stages('open', progress));
-    return { info: session.info(), dump: session.dump(), records: session.records(), inputs: session.inputs(), whole: session.isWhole() };
+    return {
+      info: document(session.info()),
+      dump: document(session.dump()),
+      records: document(session.records()),
+      inputs: document(session.inputs()),
+      whole: session.isWhole(),
+    };
   },
-  status: () => session.status(),
-  check: (_, progress) => session.check(stages('check', progress)),
+  status: () => document(session.status()),
+  check: (_, progress) => document(session.check(stages('check', progress))),
   json: ([verb], progress) => {
     const long = verb === 'check' || verb === 'report';
-    return `${toJson(long ? session[verb](stages('json', progress)) : session[verb]())}\n`;
+    return `${toJson(decode(long ? session[verb](stages('json', progress)) : session[verb]()))}\n`;
   },
   reportText: (_, progress) => session.reportText(stages('reportText', progress)),
   collect(_, progress) {
     const parts: Uint8Array<ArrayBuffer>[] = [];
-    const document = session.collect((piece: Uint8Array<ArrayBuffer>) => parts.push(piece), stages('collect', progress));
-    return { document, blob: new Blob(parts, { type: 'application/octet-stream' }) };
+    const made = session.collect((piece: Uint8Array<ArrayBuffer>) => parts.push(piece), stages('collect', progress));
+    return { document: document(made), blob: new Blob(parts, { type: 'application/octet-stream' }) };
   },
   repair([volume, lossy], progress) {
     planned?.free();
@@ -67,7 +75,7 @@ const handlers: { [M in Method]: Handler<M> } = {
       before: repair.sectorBefore(number),
       after: repair.sectorAfter(number),
     }));
-    const preview = repair.preview();
+    const preview = document<Preview>(repair.preview());
     return { ...preview, json: `${toJson(preview.plan)}\n`, sectors };
   },
   repairPicture: ([first, bits, cells]) => planned && pictureOf(planned.picture(first, bits, cells)),
@@ -92,8 +100,8 @@ const handlers: { [M in Method]: Handler<M> } = {
   runs: ([volume, first, count]) => columns(first, session.runs(volume, first, count)),
   runAt: ([volume, position]) => session.runAt(volume, position) ?? null,
   extents: ([volume, start, end, count]) => columns(0n, session.extents(volume, start, end, count)),
-  extentObjects: ([volume, start, end, count]) => session.extentObjects(volume, start, end, count),
-  totals: ([volume, start, end]) => session.totals(volume, start, end),
+  extentObjects: ([volume, start, end, count]) => document(session.extentObjects(volume, start, end, count)),
+  totals: ([volume, start, end]) => document(session.totals(volume, start, end)),
   sizeOf: ([space]) => session.sizeOf(...where(space)),
   read([space, offset, length]) {
     const read = session.read(...where(space), offset, length);
@@ -129,7 +137,7 @@ const handlers: { [M in Method]: Handler<M> } = {
   },
   fingerprint: () => session.fingerprint(64n << 20n),
   exportDocument: ([{ volume, start, end, format }, output]) =>
-    session.exportDocument(volume, start, end, format, output),
+    document(session.exportDocument(volume, start, end, format, output)),
   imageBegin([{ volume, start, end, format, allowLost }]) {
     lastPlan += 1;
     plans.set(lastPlan, session.image(volume, start, end, format, allowLost));
@@ -181,6 +189,13 @@ const handlers: { [M in Method]: Handler<M> } = {
   },
   figures: () => session.figures(),
 };
+
+type Preview = Omit<RepairPreview, 'json' | 'sectors'>;
+
+/** A document of the engine; what is in it, its type says. */
+function document<T>(bytes: Uint8Array): T {
+  return decode(bytes) as T;
+}
 
 function hash(number: number): Digest {
   const digest = hashes.get(number);
