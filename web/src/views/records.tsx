@@ -127,7 +127,14 @@ function FieldRow({ field, record }: { field: Field; record: RecordInfo }) {
 }
 
 function agreement({ agrees, expected }: Field) {
-  if (agrees === null) return <small>nothing to compare</small>;
+  if (agrees === null) {
+    return (
+      <span title="There is nothing else that knows">
+        <span aria-hidden="true">–</span>
+        <span class="unseen">nothing to compare with</span>
+      </span>
+    );
+  }
   return agrees ? '✔ yes' : <b>≠ should be {expected}</b>;
 }
 

@@ -111,7 +111,7 @@ function Outcome({ preview }: { preview: RepairPreview }) {
   ];
   return (
     <div class="table-wide" tabIndex={0} role="region" aria-label="Before and after">
-      <table data-repair-verdict={preview.verdict_after}>
+      <table class="outcome" data-repair-verdict={preview.verdict_after}>
         <thead>
           <tr>
             <th scope="col">What</th>
