@@ -111,6 +111,8 @@ const LOOKS: [&[&str]; 18] = [
     &["map", "--ddrescue"],
     &["map", "--ddrescue", "--component", "0"],
     &["map", "--orphans", "--json"],
+    &["report"],
+    &["report", "--json"],
     &["collect", "-o", "-"],
 ];
 
@@ -196,7 +198,7 @@ fn export(place: &Place, runtime: Runtime) -> Result<(), Failed> {
 
 /// What `--json` prints follows the schema that is published for it.
 fn schemas(place: &Place) -> Result<(), Failed> {
-    let forms: [(&str, &[&str]); 12] = [
+    let forms: [(&str, &[&str]); 13] = [
         ("info", &["info", "--json"]),
         ("dump", &["dump", "--json"]),
         ("status", &["status", "--json"]),
@@ -207,6 +209,7 @@ fn schemas(place: &Place) -> Result<(), Failed> {
         ("map-orphans", &["map", "--json", "--orphans"]),
         ("collect", &["collect", "--json", "--force", "-o", "schemas.specimen"]),
         ("check", &["check", "--json", "--deep"]),
+        ("report", &["report", "--json"]),
         ("export", &["export", "--json", "--missing", "zero", "--force", "-o", "schemas.raw"]),
         ("compare", &["compare", "--json", "--with", "schemas.raw"]),
     ];

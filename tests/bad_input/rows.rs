@@ -146,6 +146,8 @@ fn not_images() -> Vec<Row> {
         ),
         row("no file", |_| {}, &["info", "f"], 8, &["virstor: f: no such file or directory"]),
         row("no file, status", |_| {}, &["status", "f"], 8, &["virstor: f: no such file or directory"]),
+        row("no file, report", |_| {}, &["report", "f"], 8, &["virstor: f: no such file or directory"])
+            .prints("There is no virstor volume in these files."),
         row(
             "a pipe with no writer",
             special,
@@ -213,6 +215,8 @@ fn broken_files() -> Vec<Row> {
         ),
         row("a name with terminal escapes", tricky, &["info", "c0"], 0, &[])
             .prints("volume \\x1b[2J\\x0a\\u{202e}x (id 7)"),
+        row("a name with terminal escapes, reported", tricky, &["report", "c0"], 0, &[])
+            .prints("## Volume `\\x1b[2J\\x0a\\u{202e}x`, id 7"),
         row("a name with terminal escapes, dumped", tricky, &["dump", "c0"], 0, &[]).prints("\\x1b[2J"),
         row("a name with terminal escapes, status", tricky, &["status", "c0"], 0, &[])
             .prints("&#27;[2J&#10;"),
@@ -424,6 +428,9 @@ fn heaps() -> Vec<Row> {
         .and(everything),
         row("1,000 hostile records", thousand_hostile, &["info"], 4, &[]).and(everything).prints("1 of 65535"),
         row("1,000 hostile records as JSON", thousand_hostile, &["info", "--json"], 4, &[])
+            .and(everything)
+            .to(Stdout::Nowhere),
+        row("1,000 hostile records, reported", thousand_hostile, &["report", "--json"], 4, &[])
             .and(everything)
             .to(Stdout::Nowhere),
         row("1,000 hostile records, status", thousand_hostile, &["status"], 4, &["virstor: FreeBSD panics *"])

@@ -46,6 +46,7 @@ use crate::format::ByteOrder;
 use crate::geometry::ComponentIndex;
 use crate::io::ReadAt;
 use crate::locate::Place;
+use crate::ordered;
 
 /// How many findings of a kind are listed.
 pub const LISTED: usize = 100;
@@ -190,7 +191,8 @@ pub fn check_strays(assembly: &Assembly, candidates: &[Candidate]) -> Report {
 #[derive(Debug, Clone, Default)]
 struct Findings {
     faults: Vec<Fault>,
-    counts: BTreeMap<Code, Count>,
+    /// In the order in which the kinds came up.
+    counts: Vec<(Code, Count)>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -201,7 +203,7 @@ struct Count {
 
 impl Findings {
     fn push(&mut self, fault: Fault) {
-        let count = self.counts.entry(fault.code()).or_default();
+        let count = self.count_of(fault.code());
         if count.listed < LISTED {
             count.listed += 1;
             self.faults.push(fault);
@@ -212,11 +214,21 @@ impl Findings {
 
     /// Counts more of a kind without saying which.
     fn count(&mut self, code: Code, more: u64) {
-        self.counts.entry(code).or_default().unlisted += more;
+        self.count_of(code).unlisted += more;
+    }
+
+    /// There are a few dozen kinds: they are looked through.
+    fn count_of(&mut self, code: Code) -> &mut Count {
+        let known = self.counts.iter().position(|(other, _)| *other == code);
+        let place = known.unwrap_or(self.counts.len());
+        if known.is_none() {
+            self.counts.push((code, Count::default()));
+        }
+        &mut self.counts[place].1
     }
 
     fn has(&self, code: Code) -> bool {
-        self.counts.contains_key(&code)
+        self.counts.iter().any(|(other, _)| *other == code)
     }
 
     /// Takes over findings of other kinds than those already here.
@@ -235,7 +247,7 @@ impl Findings {
         };
         let unlisted = self.counts.iter().map(|(code, count)| (*code, count.unlisted));
         Report {
-            unlisted: unlisted.filter(|(_, count)| *count > 0).collect(),
+            unlisted: ordered::map(unlisted.filter(|(_, count)| *count > 0)),
             findings: self.faults.into_iter().map(finding).collect(),
             order,
             whole,

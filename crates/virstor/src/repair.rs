@@ -33,6 +33,7 @@ use crate::edit::{EditError, Edits};
 use crate::format::{ByteOrder, MapEntry, Record};
 use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
 use crate::io::{IoError, ReadAt};
+use crate::ordered;
 use crate::overlay::{Overlay, OverlayDisk};
 use crate::patch::Patch;
 
@@ -282,7 +283,7 @@ impl<'a, D: ReadAt + Clone> Stage<'a, D> {
     fn new(scene: &'a Scene<'a, D>, options: &'a Options) -> Self {
         let volume = &scene.subject.assembly.volumes[scene.subject.volume];
         let disks = scene.seats.iter().map(|seat| seat.disk.clone()).collect();
-        let seats = scene.seats.iter().enumerate().map(|(number, seat)| (seat.who, number)).collect();
+        let seats = ordered::map(scene.seats.iter().enumerate().map(|(number, seat)| (seat.who, number)));
         Self { scene, options, volume, seats, overlay: Overlay::new(disks), steps: Vec::new() }
     }
 
@@ -370,7 +371,7 @@ impl<'a, D: ReadAt + Clone> Stage<'a, D> {
             return Ok(());
         }
         self.overlay.apply(&patches, |seat| (seat.as_usize(), 0));
-        let codes = codes.into_iter().collect();
+        let codes = ordered::set(codes);
         self.steps.push(Step { codes, action, loss, patches });
         Ok(())
     }

@@ -12,6 +12,7 @@ use crate::format::{Name, Record};
 use crate::geometry::ComponentIndex;
 use crate::io::ReadAt;
 use crate::locate::Place;
+use crate::ordered;
 use crate::taste::same_device;
 
 /// Judges I1 and I2. Gives the components whose records are older than their siblings': what else these
@@ -155,8 +156,8 @@ impl<'a> Members<'a> {
             unfit: &subject.assembly.unfit,
             pass,
             findings,
-            by_number: beyond.chain(placed).collect(),
-            missing: volume.missing().collect(),
+            by_number: ordered::map(beyond.chain(placed)),
+            missing: ordered::set(volume.missing()),
         }
     }
 
@@ -285,9 +286,8 @@ impl<'a> Members<'a> {
             .iter()
             .map(|(index, candidate)| (*index, self.record(*candidate).md_count.get()))
             .collect();
-        let counts: BTreeSet<u16> = known.iter().map(|(_, count)| *count).collect();
         let mut stale = BTreeSet::new();
-        match counts.into_iter().collect::<Vec<u16>>()[..] {
+        match ordered::unique(known.iter().map(|(_, count)| *count))[..] {
             [] => {}
             [count] => self.judge_beyond(count),
             [small, large] => {
@@ -352,7 +352,7 @@ impl<'a> Members<'a> {
         field == "md_virsize"
             && sizes().next() == Some(expected)
             && sizes().is_sorted_by(|before, after| before >= after)
-            && sizes().collect::<BTreeSet<_>>().len() == 2
+            && ordered::unique(sizes()).len() == 2
     }
 
     fn judge_field(&mut self, field: &'static str, expected: u64, read: impl Fn(&Record) -> u64) {

@@ -13,6 +13,7 @@ use crate::format::{ByteOrder, ComponentFlags, MAP_ENTRY_LEN, MapEntry, RECORD_L
 use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
 use crate::io::ReadAt;
 use crate::map::{MAX_ENTRIES, Stretch, scan, stream};
+use crate::ordered;
 
 /// What stands where the record of an unclaimed disk should.
 #[derive(Debug)]
@@ -147,10 +148,7 @@ pub(super) fn by_elimination<D: ReadAt>(
 
 /// The chunks these sectors lie in, sorted.
 pub(super) fn chunks(sectors: &[LastSector]) -> Vec<PhysicalChunk> {
-    let mut chunks: Vec<PhysicalChunk> = sectors.iter().map(|sector| sector.chunk).collect();
-    chunks.sort_unstable();
-    chunks.dedup();
-    chunks
+    ordered::unique(sectors.iter().map(|sector| sector.chunk))
 }
 
 /// How the component `missing` may be hidden among the unclaimed disks.

@@ -19,6 +19,7 @@ use crate::format::{ByteOrder, ComponentFlags, MAGIC, MAP_ENTRY_LEN, MapEntry, R
 use crate::geometry::{ComponentIndex, VirtualChunk};
 use crate::io::ReadAt;
 use crate::map::scan;
+use crate::ordered;
 
 pub(super) fn plan<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), RepairError> {
     let survey = stage.survey();
@@ -180,7 +181,7 @@ impl Records {
         let mut changes: Vec<RecordChange> = self.targets.iter().filter_map(change).collect();
         // Records are updated by number, as in the kernel; what a cut leaves is then told by the check.
         let number = |change: &RecordChange| change.before.unwrap_or(change.after).no.get();
-        changes.sort_by_key(|change| (Some(change.seat) == self.rest.last, number(change)));
+        ordered::sort_by_key(&mut changes, |change| (Some(change.seat) == self.rest.last, number(change)));
         if self.rest.backward {
             changes.reverse();
         }
@@ -193,7 +194,7 @@ impl Records {
             record.md_virsize.get() == stage.volume.recorded_size && record.name() == stage.volume.name
         };
         let mut members = stage.members();
-        members.sort_by_key(|(seat, _)| *seat);
+        ordered::sort_by_key(&mut members, |(seat, _)| *seat);
         members.into_iter().find(decides).map(|(seat, _)| seat)
     }
 
@@ -621,7 +622,7 @@ fn drop_missing<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), Repai
     };
     let changes = stage.members().into_iter().map(change).collect();
     let loss = Some(Loss::Components { count, first });
-    stage.records(BTreeSet::from([code]), changes, loss, entries, Order::RecordsThenMap)
+    stage.records(ordered::set([code]), changes, loss, entries, Order::RecordsThenMap)
 }
 
 /// The missing component that a finding explains otherwise than by its absence.
