@@ -66,11 +66,13 @@ async function asked() {
   }
 }
 
+/** For images and specimens: all browsers are held against the same. */
+const out = scratch({ after });
+
 for (const { name, launch } of browsers) {
   describe(`golden sets in ${name}`, { skip: !site }, () => {
     let browser;
     let page;
-    const out = scratch({ after });
     before(async () => {
       browser = await launch();
       page = await load(browser, site);

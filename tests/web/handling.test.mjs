@@ -150,6 +150,25 @@ for (const { name, launch } of browsers) {
       assert.equal(await page.evaluate(() => window.virstor.engine.call('json', ['info'])), info.out);
     });
 
+    it('exports a volume beside a specimen of another', async (test) => {
+      const folder = scratch(test);
+      copies(folder, '02-fresh-three');
+      const { status, err } = await virstor(folder, 'collect', '--quiet', '-o', 'a.specimen', ...filesIn(folder));
+      assert.equal(status, 0, err);
+      const real = join(folder, 'real');
+      mkdirSync(real);
+      await open(page, [join(folder, 'a.specimen'), ...copies(real, 'ufs2-little')]);
+      const outcome = await page.evaluate(async () => {
+        const { engine, composeImage, opened } = window.virstor;
+        const image = (volume) => {
+          const request = { volume, start: 0n, end: opened.value.info.volumes[volume].virtual_size, format: 'raw', allowLost: false };
+          return composeImage(engine, request, { name: 'x', sha256: true }).then(({ manifest }) => manifest.sha256, (error) => error.code);
+        };
+        return [await image(0), await image(1)];
+      });
+      assert.deepEqual(outcome, ['specimen', '3db41d200c4f1c66b888ba74eefa175dc4dcb36bab3128192d5a381f9b40bc1d']);
+    });
+
     it('says what is no component, and why', async (test) => {
       const folder = scratch(test);
       const empty = join(folder, 'empty');

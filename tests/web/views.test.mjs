@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { browsers, site } from './browsers.mjs';
+import { makeSet } from './sets.mjs';
 import { filesIn, goldenFolder, load, open, scratch, settled, virstor } from './support.mjs';
 
 const chromium = browsers.find(({ name }) => name === 'Chromium');
@@ -253,7 +254,24 @@ describe('views', { skip: !site || !chromium }, () => {
     await page.close();
   });
 
-  it('find bytes, and stop when told to', async () => {
+  it('stop a search when told to', async (test) => {
+    const files = makeSet(scratch(test), { name: 'long', chunkSize: 2 ** 22, chunks: 2048, components: [2 ** 33 + 2 ** 26], allocated: () => true });
+    const page = await load(browser, site);
+    await open(page, files);
+    await page.page.keyboard.press('/');
+    await page.until(() => document.activeElement?.id === 'needle');
+    await page.page.keyboard.type('nowhere');
+    await page.page.keyboard.press('Enter');
+    await page.until(() => document.querySelector('.search progress') !== null);
+    await page.click('.search .bar button');
+    await page.until(() => document.querySelector('.search .bar button').textContent === 'Find all');
+    assert.match(await page.evaluate(() => document.querySelector('.search .note').innerText), /^0 places, looked up to 0x/);
+    // What is looked at goes on.
+    assert.equal(await page.evaluate(async () => (await window.virstor.engine.call('read', [{ kind: 'volume', volume: 0 }, 0n, 16])).bytes.length), 16);
+    await page.close();
+  });
+
+  it('find bytes, and say what is none', async () => {
     const page = await load(browser, site);
     await open(page, pathsOf('ufs2-little'));
     await page.page.keyboard.press('/');
