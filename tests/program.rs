@@ -93,7 +93,7 @@ impl Place {
 }
 
 /// What only looks: verb and options.
-const LOOKS: [&[&str]; 18] = [
+const LOOKS: [&[&str]; 20] = [
     &["info", "--json"],
     &["info"],
     &["info", "--kernel-log=10"],
