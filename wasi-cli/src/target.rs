@@ -193,6 +193,10 @@ pub(crate) fn refusal(heap: &Heap<Disk>, number: usize, unsound: &Unsound) -> Fa
             "map entry {} names chunk {} of component {}, which cannot be",
             at.0, entry.chunk.0, entry.component
         ),
+        Unsound::OverRecord { at, entry } => format!(
+            "map entry {} names chunk {} of component {}, which reaches into the record",
+            at.0, entry.chunk.0, entry.component
+        ),
         Unsound::Shared { at, entry } => format!(
             "map entry {} names chunk {} of component {}, as one before it does",
             at.0, entry.chunk.0, entry.component
