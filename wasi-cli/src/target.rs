@@ -105,15 +105,6 @@ impl Target {
         Change::new(verb, (volume.name, volume.id), &disks, patches)
     }
 
-    /// Where the components lie, in their order.
-    pub(crate) fn places(&self) -> Vec<Place> {
-        let place = |candidate: usize| {
-            let (file, located) = &self.heap.located()[candidate];
-            Place::new(&self.heap, *file, located.start, located.len)
-        };
-        self.set.volume().components.values().map(|component| place(component.candidate)).collect()
-    }
-
     /// The number of the component that lies in `path`, alone.
     ///
     /// # Errors

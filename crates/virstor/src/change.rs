@@ -14,7 +14,7 @@
 //! | one component more | its record with the old count; then the new count, upward | `torn-add` |
 //! | one less | the same, backward | `torn-add`, towards the old set |
 //! | virtual size | the map first becomes zero where it will reach; then the records, upward | `records-disagree` |
-//! | name | upward | two volumes with one id; renaming again ends it |
+//! | name | upward | `torn-rename` |
 //! | provider name | any | a set, as each record is judged alone |
 //!
 //! Chunks that move keep their old place until their entry names the new one:
@@ -33,8 +33,9 @@
 pub mod add;
 pub mod clear;
 pub mod compact;
-pub mod fill;
+mod fill;
 pub mod grow;
+pub mod import;
 mod map;
 mod moves;
 pub mod naming;
