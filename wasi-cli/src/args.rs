@@ -92,12 +92,13 @@ pub(crate) enum Verb {
     Compact(CompactArgs),
     /// Put a raw image into a volume
     #[command(after_help = "Example: virstor import -i home.raw disk*.img --verify\n\
-        Zeros take no space. The undo log takes the image out again; what free chunks held before is not kept.\n\
-        Data in the volume is overwritten only with --force, and then without an undo log.")]
+        Zeros take no space. Data in the volume is overwritten only with --force.\n\
+        The undo log keeps what stood in every place that is written to; --dry-run says how long it will be.")]
     Import(ImportArgs),
     /// Give a volume another name
     #[command(after_help = "Example: virstor rename new-home disk*.img\n\
-        After a crash in the midst of it some components have the old name; the same command ends the work.")]
+        After a crash in the midst of it some components have the old name; the same command, or 'virstor repair', ends\n\
+        the work.")]
     Rename(RenameArgs),
     /// Tie components to the names of their providers, or to none
     #[command(after_help = "Example: virstor set hardcode da0=disk0.img da1=disk1.img")]

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use virstor::format::Name;
 use virstor::io::{IoError, ReadAt, Window};
 use virstor::patch::{Patch, PatchError};
-use virstor::undo::{self, ChangeError, DiskHeader, Guard, Header, LogSink};
+use virstor::undo::{ChangeError, DiskHeader, Guard, Header, Journal, Kept, LogSink};
 use virstor_inspect::Heap;
 
 use crate::args::{Input, Output};
@@ -100,6 +100,26 @@ impl Change {
         doing: &str,
         output: Output,
     ) -> Result<PathBuf, Failure> {
+        let mut running = self.begin(log)?;
+        let mut progress = Progress::new(output.progress, output.quiet);
+        let len = |patch: &Patch| patch.target().map_or(0, |target| target.range.end - target.range.start);
+        let (mut done, total) = (0, self.patches.iter().map(len).sum());
+        let mut report = |more| {
+            done += more;
+            progress.report(doing, done, total);
+        };
+        running.perform(&self.patches, Kept::Bytes, &mut report)?;
+        drop(progress);
+        running.finish()
+    }
+
+    /// Opens the files, proves that they are what they were, and begins the log, as [`perform`](Self::perform): for
+    /// patches that come one after the other.
+    ///
+    /// # Errors
+    ///
+    /// As [`perform`](Self::perform); nothing was changed.
+    pub(crate) fn begin(&self, log: Option<&Path>) -> Result<Running<'_>, Failure> {
         let disks = open_all(&self.places)?;
         for ((place, disk), known) in self.places.iter().zip(&disks).zip(&self.header.disks) {
             if let Some(Guard { offset, len, .. }) =
@@ -112,26 +132,106 @@ impl Change {
                 )));
             }
         }
-        let (mut sink, path) = LogFile::create(log, self.header.name)?;
-        let mut progress = Progress::new(output.progress, output.quiet);
-        let mut report = |done, total| progress.report(doing, done, total);
-        let done = undo::perform(&self.header, &self.patches, &disks, &mut sink, &mut report);
-        drop(progress);
-        done.map_err(|error| self.stopped(&error, &path))?;
-        Ok(path)
+        let (sink, log) = LogFile::create(log, self.header.name)?;
+        let journal = Journal::begin(&self.header, sink).map_err(|error| self.stopped(&error, &log))?;
+        Ok(Running { change: self, disks, journal, log })
     }
 
+    /// A log that is written nowhere, to see how long it will be.
+    ///
+    /// # Errors
+    ///
+    /// None, as nothing is written.
+    pub(crate) fn rehearsal(&self) -> Result<Journal<NoLog>, Failure> {
+        Journal::begin(&self.header, NoLog).map_err(|error| self.not_begun(&error))
+    }
+
+    /// What is said when a rehearsal stopped.
+    pub(crate) fn not_begun(&self, error: &ChangeError) -> Failure {
+        Failure::Operation(self.reason(error, "undo log"))
+    }
+
+    /// What is said when the change stopped; its log is at `log`.
     fn stopped(&self, error: &ChangeError, log: &Path) -> Failure {
         let log = shown(log);
-        let line = match error {
+        let line = self.reason(error, &log);
+        Failure::Operation(format!("{line}; 'virstor undo {log} FILE...' takes back what was done"))
+    }
+
+    fn reason(&self, error: &ChangeError, log: &str) -> String {
+        match error {
             ChangeError::Log(error) => format!("{log}: {error}"),
             ChangeError::Disk(PatchError { component, error }) => {
                 let place = &self.places[component.as_usize()];
                 let in_file = IoError { offset: error.offset + place.start, ..error.clone() };
                 format!("{}: {in_file}", place.label)
             }
-        };
-        Failure::Operation(format!("{line}; 'virstor undo {log} FILE...' takes back what was done"))
+        }
+    }
+}
+
+/// A change that was begun.
+pub(crate) struct Running<'a> {
+    change: &'a Change,
+    disks: Vec<Window<std::sync::Arc<WritableDisk>>>,
+    journal: Journal<LogFile>,
+    log: PathBuf,
+}
+
+impl Running<'_> {
+    /// Does `patches`; they are durable when it returns. `progress` hears how many bytes more are done.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Operation`] when a disk or the log failed, with how to undo what was done.
+    pub(crate) fn perform(
+        &mut self,
+        patches: &[Patch],
+        kept: Kept,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(), Failure> {
+        let done = self.journal.perform(patches, kept, &self.disks, progress);
+        done.map_err(|error| self.change.stopped(&error, &self.log))
+    }
+
+    /// `failure`, and how to undo what was done before it.
+    pub(crate) fn stopped_by(&self, failure: Failure) -> Failure {
+        let log = shown(&self.log);
+        match failure {
+            Failure::Operation(line) => {
+                Failure::Operation(format!("{line}; 'virstor undo {log} FILE...' takes back what was done"))
+            }
+            other => other,
+        }
+    }
+
+    /// How long the log is, in bytes.
+    pub(crate) fn log_len(&self) -> u64 {
+        self.journal.log_len()
+    }
+
+    /// Ends the change; gives the path of its log.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Operation`] when the log failed.
+    pub(crate) fn finish(self) -> Result<PathBuf, Failure> {
+        let Self { change, journal, log, .. } = self;
+        journal.finish().map_err(|error| change.stopped(&error, &log))?;
+        Ok(log)
+    }
+}
+
+/// A log that goes nowhere.
+pub(crate) struct NoLog;
+
+impl LogSink for NoLog {
+    fn append(&mut self, _: &[u8]) -> Result<(), IoError> {
+        Ok(())
+    }
+
+    fn make_durable(&mut self) -> Result<(), IoError> {
+        Ok(())
     }
 }
 

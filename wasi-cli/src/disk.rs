@@ -94,6 +94,18 @@ impl ReadAt for Disk {
     fn unreadable(&self, range: Range<u64>) -> Option<Range<u64>> {
         self.source.unreadable(range)
     }
+
+    #[cfg(target_os = "linux")]
+    fn data_from(&self, offset: u64) -> u64 {
+        use rustix::fs::{SeekFrom, seek};
+        use rustix::io::Errno;
+        let Some(file) = self.file() else { return offset };
+        match seek(file.as_std(), SeekFrom::Data(offset)) {
+            Ok(stored) => stored,
+            Err(Errno::NXIO) => u64::MAX,
+            Err(_) => offset,
+        }
+    }
 }
 
 impl HostDisk {

@@ -5,6 +5,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
+use virstor::change::naming::other_part;
+use virstor::geometry::ComponentIndex;
 use virstor::io::{IoError, ReadAt};
 use virstor::kernel::Tunables;
 use virstor::plan::ReadError;
@@ -237,6 +239,13 @@ pub(crate) fn choose_one(heap: &Heap<Disk>, input: &Input, output: Output) -> Re
     let mut likely = chosen.iter().copied().filter(complete);
     match (&chosen[..], likely.next(), likely.next()) {
         ([number], _, _) => Ok(*number),
+        ([one, other], None, _) if other_part(heap.volumes(), *one) == Some(*other) => {
+            if !output.quiet {
+                note(&format!("{} are one volume whose renaming was cut", names(heap)));
+            }
+            let has_first = heap.volumes()[*one].components.contains_key(&ComponentIndex(0));
+            Ok(if has_first { *one } else { *other })
+        }
         (_, Some(number), None) => {
             if !output.quiet {
                 let (name, id) = (heap.volumes()[number].name, heap.volumes()[number].id);

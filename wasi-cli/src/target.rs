@@ -105,15 +105,6 @@ impl Target {
         Change::new(verb, (volume.name, volume.id), &disks, patches)
     }
 
-    /// Where the components lie, in their order.
-    pub(crate) fn places(&self) -> Vec<Place> {
-        let place = |candidate: usize| {
-            let (file, located) = &self.heap.located()[candidate];
-            Place::new(&self.heap, *file, located.start, located.len)
-        };
-        self.set.volume().components.values().map(|component| place(component.candidate)).collect()
-    }
-
     /// The number of the component that lies in `path`, alone.
     ///
     /// # Errors
@@ -191,6 +182,10 @@ pub(crate) fn refusal(heap: &Heap<Disk>, number: usize, unsound: &Unsound) -> Fa
         }
         Unsound::Entry { at, entry } => format!(
             "map entry {} names chunk {} of component {}, which cannot be",
+            at.0, entry.chunk.0, entry.component
+        ),
+        Unsound::OverRecord { at, entry } => format!(
+            "map entry {} names chunk {} of component {}, which reaches into the record",
             at.0, entry.chunk.0, entry.component
         ),
         Unsound::Shared { at, entry } => format!(

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use virstor::assemble::Volume;
+use virstor::change::naming::other_part;
 use virstor::check::{Report, Subject};
 use virstor::format::{MAP_ENTRY_LEN, Name};
 use virstor::geometry::ComponentIndex;
@@ -240,7 +241,7 @@ impl<D: ReadAt + Clone> Planner<D> {
         options: &Options,
     ) -> Result<bool, PlanError> {
         let volume = &heap.volumes()[number];
-        let placed = seats(heap, volume);
+        let placed = seats(heap, number);
         let disks = heap.disks(volume);
         let unclaimed: Vec<ComponentDisk<X>> =
             heap.unclaimed().iter().map(|one| heap.unclaimed_disk(one)).collect();
@@ -326,14 +327,18 @@ fn renamed(patch: &Patch, number: &mut impl FnMut(ComponentIndex) -> ComponentIn
 /// So many disks patches can name.
 const MOST_SEATS: usize = 1 << 16;
 
-/// The disks that a repair of `volume` may write to: all that carry a record of it, and those without any.
-fn seats<X: ReadAt + Clone>(heap: &Heap<X>, volume: &Volume) -> Vec<Placed<X>> {
+/// The disks that a repair of volume `number` may write to: all that carry a record of it, and those without any.
+fn seats<X: ReadAt + Clone>(heap: &Heap<X>, number: usize) -> Vec<Placed<X>> {
+    let volume = &heap.volumes()[number];
+    // What else has a name from before a renaming that was cut is a part of it.
+    let other = other_part(heap.volumes(), number).map(|other| heap.volumes()[other].name);
     // Shortening a name of 16 letters may have been cut off, so the first 15 are compared.
     let letters = |name: Name| name.0[..15].to_vec();
     let of_volume = |located: &Located| {
         let record = &located.tasted.record;
-        let same =
-            record.name().bytes() == volume.name.bytes() || letters(record.name()) == letters(volume.name);
+        let same = record.name().bytes() == volume.name.bytes()
+            || letters(record.name()) == letters(volume.name)
+            || Some(record.name()) == other;
         same && record.md_id.get() == volume.id
     };
     let candidates = heap.located().iter().enumerate().filter(|(_, (_, located))| of_volume(located));

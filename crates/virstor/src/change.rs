@@ -15,7 +15,7 @@
 //! | one less | the same, backward | `torn-add`, towards the old set |
 //! | one less, with some behind it in use | it becomes the last, the gap goes upward: entries, then the record | `removed-from-middle` |
 //! | virtual size | the map first becomes zero where it will reach; then the records, upward | `records-disagree` |
-//! | name | upward | two volumes with one id; renaming again ends it |
+//! | name | upward | `torn-rename` |
 //! | provider name | any | a set, as each record is judged alone |
 //!
 //! Chunks that move keep their old place until their entry names the new one:
@@ -34,8 +34,9 @@
 pub mod add;
 pub mod clear;
 pub mod compact;
-pub mod fill;
+mod fill;
 pub mod grow;
+pub mod import;
 mod map;
 mod moves;
 pub mod naming;

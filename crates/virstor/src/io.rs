@@ -32,6 +32,12 @@ pub trait ReadAt {
         _ = range;
         None
     }
+
+    /// The first byte from `offset` on that may not be zero, without reading: sparse files know their holes.
+    /// `u64::MAX` when all the rest is zero, and `offset` where nothing is known, which most drivers leave it at.
+    fn data_from(&self, offset: u64) -> u64 {
+        offset
+    }
 }
 
 /// A disk that can also be written to.
@@ -146,6 +152,10 @@ impl<T: ReadAt + ?Sized> ReadAt for &T {
     fn unreadable(&self, range: Range<u64>) -> Option<Range<u64>> {
         (**self).unreadable(range)
     }
+
+    fn data_from(&self, offset: u64) -> u64 {
+        (**self).data_from(offset)
+    }
 }
 
 impl<T: ReadAt + ?Sized> ReadAt for Arc<T> {
@@ -159,6 +169,10 @@ impl<T: ReadAt + ?Sized> ReadAt for Arc<T> {
 
     fn unreadable(&self, range: Range<u64>) -> Option<Range<u64>> {
         (**self).unreadable(range)
+    }
+
+    fn data_from(&self, offset: u64) -> u64 {
+        (**self).data_from(offset)
     }
 }
 

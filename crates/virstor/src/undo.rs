@@ -35,7 +35,7 @@ use twox_hash::XxHash64;
 
 pub use self::header::{DiskHeader, Guard, Header, MAX_GUARDS, MAX_LABEL};
 pub use self::log::{Difference, LogError, Mismatch, UndoError, UndoLog};
-pub use self::perform::{ChangeError, LogSink, perform};
+pub use self::perform::{ChangeError, Journal, Kept, LogSink, perform};
 use crate::io::{IoError, ReadAt};
 
 /// A hash of bytes, good against accidents and not against malice.

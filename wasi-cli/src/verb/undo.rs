@@ -64,9 +64,11 @@ fn assign(log: &UndoLog<Disk>, path: &Path, files: &[File]) -> Result<Vec<Place>
     let mut places: Vec<Place> = Vec::new();
     for (number, known) in log.header().disks.iter().enumerate() {
         let named = |file: &&File| File::base_name(&file.label) == File::base_name(&known.label);
+        // The log is read for each file, and it may be long: the one of that name is asked first.
+        let (likely, others): (Vec<&File>, Vec<&File>) = files.iter().partition(named);
         let mut fitting = Vec::new();
         let mut why = None;
-        for file in files {
+        for file in likely.into_iter().chain(others) {
             let free = |place: &Place| place.path != *file.disk.path() || place.start != known.start;
             if !places.iter().all(free) {
                 continue;
@@ -79,7 +81,12 @@ fn assign(log: &UndoLog<Disk>, path: &Path, files: &[File]) -> Result<Vec<Place>
                 }
             };
             match verified {
-                Ok(()) => fitting.push(file),
+                Ok(()) => {
+                    fitting.push(file);
+                    if named(&file) {
+                        break;
+                    }
+                }
                 Err(Mismatch::Log(error)) => return Err(log_failure(path, &error)),
                 Err(mismatch) if why.is_none() || named(&file) => {
                     why = Some(mismatch_line(&file.label, known.start, &mismatch));
@@ -94,7 +101,7 @@ fn assign(log: &UndoLog<Disk>, path: &Path, files: &[File]) -> Result<Vec<Place>
                 return Err(Failure::Operation(format!("{why}; it is not what {log} knows as {label}")));
             }
             [only] => *only,
-            several => several.iter().find(|file| named(file)).copied().ok_or_else(|| {
+            several => several.iter().copied().find(named).ok_or_else(|| {
                 let (label, one, other) = (&known.label, &several[0].label, &several[1].label);
                 Failure::Usage(format!("both {one} and {other} could be {label}; give one of them"))
             })?,

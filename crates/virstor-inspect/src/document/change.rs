@@ -146,8 +146,12 @@ document! {
         pub volume: String,
         /// Its id.
         pub id: u32,
-        /// Bytes that were written.
+        /// Bytes of the image that were written.
         pub data: u64,
+        /// Those among them that were written over other bytes of the volume.
+        pub overwritten: u64,
+        /// Bytes of the image that the volume held already.
+        pub unchanged: u64,
         /// Bytes of the image that are zero and took no space.
         pub zero: u64,
         /// Chunks that were handed out.
@@ -158,6 +162,8 @@ document! {
         pub dry_run: bool,
         /// The undo log, where one was written.
         pub undo_log: Option<String>,
+        /// How long it is, or would be, in bytes: it keeps all that was overwritten.
+        pub undo_log_size: u64,
     }
 
     /// Names that were changed: `rename`, `set`.

@@ -302,6 +302,10 @@ damages! {
         set.order = ByteOrder::Big;
         entries.into_iter().for_each(|(at, entry)| set.put_entry(at, entry));
     },
+    a_torn_renaming: |set, random| {
+        let renamed = set.any_file(random);
+        (0..renamed).for_each(|file| set.edit_record(file, |record| record.name = *b"other\0\0\0\0\0\0\0\0\0\0\0"));
+    },
     a_copy_of_a_component: |set, random| {
         let copy = set.files[set.any_file(random)].1.clone();
         set.files.push(("copy".into(), copy));

@@ -1,4 +1,4 @@
-//! Many chunks that get a place at once, for an image that is put into a volume.
+//! Many chunks that get a place at once.
 //!
 //! The bytes come first, into chunks that no entry names; then this plan makes them part of the volume.
 
@@ -8,29 +8,22 @@ use alloc::vec::Vec;
 use super::map::{entry, with_entries};
 use super::sequence::{Sequence, homes};
 use super::{Place, Plan, SoundSet, brought_up_to_date};
-use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
+use crate::geometry::VirtualChunk;
 use crate::io::{IoError, ReadAt};
 
 /// The free chunks of `set`, in the order in which FreeBSD would hand them out.
-pub fn places(set: &SoundSet) -> impl Iterator<Item = (ComponentIndex, PhysicalChunk)> {
-    let all: Vec<_> = (0..=u16::MAX).map(ComponentIndex).zip(set.cursors.clone()).collect();
-    let first = usize::from(set.allocator().current().0);
-    all.into_iter().skip(first).flat_map(|(component, cursor)| {
-        (cursor.next..cursor.chunk_count).map(move |chunk| (component, PhysicalChunk(chunk)))
+pub(super) fn places(set: &SoundSet) -> impl Iterator<Item = Place> {
+    let mut allocator = set.allocator();
+    core::iter::from_fn(move || {
+        let place = allocator.upcoming().next()?;
+        allocator.take(place);
+        Some(place)
     })
 }
 
 /// Gives each of `chunks`, which have none, the next of [`places`]. What lies there is durable already. `first` is
-/// component 0.
-///
-/// # Errors
-///
-/// When the map cannot be read.
-///
-/// # Panics
-///
-/// When there are more chunks than places.
-pub fn plan(
+/// component 0. Fails when the map cannot be read.
+pub(super) fn plan(
     set: &SoundSet,
     first: &(impl ReadAt + ?Sized),
     chunks: &[VirtualChunk],

@@ -74,6 +74,18 @@ pub fn is_rest_of(volume: &Volume, other: &Volume) -> bool {
         && volume.components.keys().all(|index| !other.components.contains_key(index))
 }
 
+/// The one among `volumes` that is the rest of `volumes[number]`, as a cut of [`rename`] leaves it: the components from
+/// some number on have the old name.
+#[must_use]
+pub fn other_part(volumes: &[Volume], number: usize) -> Option<usize> {
+    let volume = &volumes[number];
+    let mut rests = (0..volumes.len()).filter(|other| is_rest_of(volume, &volumes[*other]));
+    let (Some(rest), None) = (rests.next(), rests.next()) else { return None };
+    let (ours, theirs) = (&volume.components, &volumes[rest].components);
+    let (lower, upper) = if ours.contains_key(&ComponentIndex(0)) { (ours, theirs) } else { (theirs, ours) };
+    (lower.keys().next_back() < upper.keys().next()).then_some(rest)
+}
+
 /// Ties the components to the providers with these names, one per component of `volume` that is there; or with
 /// `None` to no provider.
 ///

@@ -104,6 +104,7 @@ codes! {
     NameShared "name-shared" 18 1 "Another volume has the same name."
     TornAdd "torn-add" 10 1 "Adding a component stopped half-way."
     TornRemove "torn-remove" 8 1 "Removing a component stopped half-way."
+    TornRename "torn-rename" - 1 "Renaming the volume stopped half-way."
     RemovedFromMiddle "removed-from-middle" 8 1 "A component was removed and those behind it kept their numbers."
     NumberBeyondCount "component-number-too-high" 18 1 "A component has a number the volume does not know."
     StaleComponent "stale-component" 18 1 "A component is older than its siblings."
@@ -292,6 +293,15 @@ pub enum Fault {
         old_count: u16,
         new_count: u16,
         /// Records that have the new count.
+        updated: u64,
+        /// Records that have the old one.
+        outdated: u64,
+    },
+    /// Some records have another name, and are another volume for it. Names change upward, so component 0 has the new one.
+    TornRename {
+        old_name: Name,
+        new_name: Name,
+        /// Records that have the new name.
         updated: u64,
         /// Records that have the old one.
         outdated: u64,
@@ -515,6 +525,7 @@ impl Fault {
             Self::NameShared { .. } => Code::NameShared,
             Self::Torn { way: Torn::Add, .. } => Code::TornAdd,
             Self::Torn { way: Torn::Remove, .. } => Code::TornRemove,
+            Self::TornRename { .. } => Code::TornRename,
             Self::RemovedFromMiddle { .. } => Code::RemovedFromMiddle,
             Self::NumberBeyondCount { .. } => Code::NumberBeyondCount,
             Self::StaleComponent { .. } => Code::StaleComponent,
@@ -574,6 +585,7 @@ impl Fault {
             | Self::RecordOverwritten { .. }
             | Self::RecordCopied { .. }
             | Self::NameShared { refused: true, .. }
+            | Self::TornRename { .. }
             | Self::RemovedFromMiddle { .. }
             | Self::SizeChanged { .. }
             | Self::ComponentGrown { .. }
@@ -699,6 +711,7 @@ impl Fault {
             Self::MagicDamaged { .. }
             | Self::RecordCopied { .. }
             | Self::Torn { .. }
+            | Self::TornRename { .. }
             | Self::ComponentGrown { .. }
             | Self::HardcodedNameCut { .. }
             | Self::VolumeNameUnterminated { .. }
@@ -767,6 +780,7 @@ impl Fault {
             Self::RecordNonsensical { .. }
             | Self::NameShared { .. }
             | Self::Torn { .. }
+            | Self::TornRename { .. }
             | Self::VolumeNameUnterminated { .. }
             | Self::VolumeNameEmpty
             | Self::VirtualSizeRagged { .. }

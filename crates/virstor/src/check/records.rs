@@ -8,6 +8,7 @@ use super::map_pass::MapPass;
 use super::unclaimed::{LastSector, by_elimination, lost_record};
 use super::{Findings, Subject};
 use crate::assemble::{Candidate, Component, Problem, Unfit, Volume};
+use crate::change::naming::other_part;
 use crate::format::{Name, Record};
 use crate::geometry::ComponentIndex;
 use crate::io::ReadAt;
@@ -37,6 +38,7 @@ pub(super) fn judge<D: ReadAt>(
     members.judge_unfit();
     members.judge_duplicates();
     members.judge_removed();
+    members.judge_renaming(subject);
     let stale = members.judge_counts();
     members.judge_shared_fields();
     let Members { missing, findings, .. } = members;
@@ -276,6 +278,21 @@ impl<'a> Members<'a> {
             true => Numbering::Old,
             false => Numbering::Unclear,
         }
+    }
+
+    /// Names change record by record, upward: in between there seem to be two volumes.
+    fn judge_renaming<D>(&mut self, subject: &Subject<'_, D>) {
+        let Some(other) = other_part(&subject.assembly.volumes, subject.volume) else { return };
+        let other = &subject.assembly.volumes[other];
+        let has_first = self.volume.components.contains_key(&ComponentIndex(0));
+        let (new, old) = if has_first { (self.volume, other) } else { (other, self.volume) };
+        self.findings.push(Fault::TornRename {
+            old_name: old.name,
+            new_name: new.name,
+            updated: new.components.len() as u64,
+            outdated: old.components.len() as u64,
+        });
+        self.missing.clear();
     }
 
     /// Judges what the records say about how many components there are, which changes when one is added or

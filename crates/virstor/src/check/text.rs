@@ -123,6 +123,10 @@ impl Fault {
                     Torn::Remove => "removing",
                 }
             ),
+            Self::TornRename { old_name, new_name, updated, outdated } => format!(
+                "renaming {old_name} to {new_name} stopped half-way: {updated} records have the new name, {outdated} \
+                 have the old one"
+            ),
             Self::RemovedFromMiddle { candidate: number, index, missing, entries, numbering } => format!(
                 "component {missing} was removed, and {} kept the number {index}{}",
                 candidate(number),
@@ -353,6 +357,9 @@ impl Fault {
             Self::NameShared { .. } => "FreeBSD takes the volume it tastes first and refuses the other.",
             Self::Torn { .. } => {
                 "FreeBSD believes the record it tastes first, so the order of disks decides."
+            }
+            Self::TornRename { .. } => {
+                "FreeBSD takes the components for two volumes, and waits for the rest of each for ever."
             }
             Self::RemovedFromMiddle { .. } => {
                 "FreeBSD refuses the component with the high number and waits for the removed one for ever."

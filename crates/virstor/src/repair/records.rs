@@ -15,7 +15,7 @@ use crate::assemble::{Problem, Volume};
 use crate::check::unclaimed::own_chunks;
 use crate::check::{Because, Code, Fault, Torn};
 use crate::edit::{EntryEdit, Order, RecordEdit};
-use crate::format::{ByteOrder, ComponentFlags, MAGIC, MAP_ENTRY_LEN, MapEntry, Record, VERSION};
+use crate::format::{ByteOrder, ComponentFlags, MAGIC, MAP_ENTRY_LEN, MapEntry, Name, Record, VERSION};
 use crate::geometry::{ComponentIndex, VirtualChunk};
 use crate::io::ReadAt;
 use crate::map::scan;
@@ -66,6 +66,7 @@ fn is_for_all(fault: &Fault) -> bool {
     matches!(
         fault,
         Fault::Torn { .. }
+            | Fault::TornRename { .. }
             | Fault::VolumeNameUnterminated { .. }
             | Fault::VirtualSizeRagged { .. }
             | Fault::MapNotWholeSectors { .. }
@@ -122,6 +123,14 @@ impl<D: ReadAt + Clone> Stage<'_, D> {
             Who::Candidate(candidate) => Some(self.scene.subject.candidates[candidate].located.tasted.offset),
             Who::Unclaimed(_) => None,
         }
+    }
+
+    /// The seats that have records, whatever these say.
+    fn records_at_hand(&self) -> impl Iterator<Item = (usize, Record)> {
+        self.scene.seats.iter().enumerate().filter_map(|(seat, it)| match it.who {
+            Who::Candidate(candidate) => Some((seat, self.candidate_record(candidate))),
+            Who::Unclaimed(_) => None,
+        })
     }
 
     /// The seats of all records of the volume, those without a place in it included.
@@ -205,11 +214,8 @@ impl Records {
         if stage.volume.is_complete() || !stage.options.wants(code) {
             return;
         }
-        let members = stage.scene.seats.iter().enumerate().filter_map(|(seat, it)| match it.who {
-            Who::Candidate(candidate) => Some((seat, stage.candidate_record(candidate))),
-            Who::Unclaimed(_) => None,
-        });
-        // The seats are all that have this id and the first 15 letters of this name.
+        let letters = |name: Name| name.0[..15] == stage.volume.name.0[..15];
+        let members = stage.records_at_hand().filter(|(_, record)| letters(record.name()));
         let (long, short): (Vec<_>, Vec<_>) = members.partition(|(_, record)| !record.name().is_terminated());
         if short.is_empty() {
             return;
@@ -219,6 +225,15 @@ impl Records {
             self.codes.insert(code);
             self.rest.alone = true;
         }
+    }
+
+    /// Gives the components the new name that have the old one.
+    fn finish_name<D: ReadAt + Clone>(&mut self, stage: &Stage<'_, D>, old: Name, new: Name) -> bool {
+        for (seat, _) in stage.records_at_hand().filter(|(_, record)| record.name() == old) {
+            self.target(stage, seat).md_name = new.0;
+        }
+        self.rest.alone = true;
+        true
     }
 
     /// The record that `seat` is to have, as decided so far.
@@ -252,6 +267,7 @@ impl Records {
             Fault::Torn { way, old_count, new_count, .. } => {
                 self.finish_torn(stage, *way, *old_count, *new_count)
             }
+            Fault::TornRename { old_name, new_name, .. } => self.finish_name(stage, *old_name, *new_name),
             Fault::RecordsDisagree { candidate, field, expected, outvoted: true, .. } => {
                 self.edit_candidate(stage, *candidate, |record| set(record, field, *expected))
             }

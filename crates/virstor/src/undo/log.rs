@@ -481,7 +481,11 @@ impl<'a> Piece<'a> {
         if now == self.before() {
             return Ok(false);
         }
-        disk.write_at(self.offset, self.before())?;
+        match self.before {
+            Some(bytes) => disk.write_at(self.offset, bytes)?,
+            // A disk that has holes gets back the space, too.
+            None => disk.write_zeros(self.offset, self.len as u64)?,
+        }
         Ok(true)
     }
 

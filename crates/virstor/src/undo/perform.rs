@@ -8,6 +8,7 @@ use super::{Header, cells, hash};
 use crate::geometry::ComponentIndex;
 use crate::io::{IoError, ReadAt, WriteAt};
 use crate::patch::{Patch, PatchError, apply, flush, groups, is_ambiguous, on};
+use crate::write::is_zero;
 
 /// Where a log goes: something that is appended to.
 pub trait LogSink {
@@ -35,6 +36,26 @@ pub enum ChangeError {
     Disk(PatchError),
 }
 
+impl<L: LogSink> LogSink for &mut L {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), IoError> {
+        (**self).append(bytes)
+    }
+
+    fn make_durable(&mut self) -> Result<(), IoError> {
+        (**self).make_durable()
+    }
+}
+
+/// What a log keeps of the bytes that are written. Of what was there before it keeps all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// The bytes themselves, so that a change that stopped half-way is told from what somebody else wrote.
+    Bytes,
+    /// A hash of each sector: a 64th of the length. For places that nothing names before the change is done: while
+    /// it is under way, whatever is found there is taken for a part of it. Copies are kept so always.
+    Hashes,
+}
+
 /// Does `patches` to `disks`, which they name by place, and writes the log that undoes them to `log`, an empty
 /// one. The patches are durable when it returns. `progress` hears how many bytes of how many are done.
 ///
@@ -52,30 +73,114 @@ pub fn perform<D: WriteAt>(
     log: &mut impl LogSink,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), ChangeError> {
-    let mut log = Writer { log, at: 0 };
-    log.frame(Kind::Head, &header.encode_head())?;
-    for disk in &header.disks {
-        log.frame(Kind::Disk, &disk.encode())?;
-    }
-    let len = |patch: &Patch| patch.target().map_or(0, |target| target.range.end - target.range.start);
+    let mut journal = Journal::begin(header, log)?;
     let total: u64 = patches.iter().map(len).sum();
     let mut done = 0;
-    for (number, group) in (0..).zip(groups(patches)) {
+    journal.perform(patches, Kept::Bytes, disks, &mut |more| {
+        done += more;
+        progress(done, total);
+    })?;
+    journal.finish()
+}
+
+/// A change that is done in parts, with one log for all of them: for what is too long to be held as patches at once.
+#[derive(Debug)]
+pub struct Journal<L> {
+    log: L,
+    at: u64,
+    groups: u64,
+}
+
+impl<L: LogSink> Journal<L> {
+    /// Begins the log of a change in `log`, an empty one.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError::Log`].
+    pub fn begin(header: &Header, log: L) -> Result<Self, ChangeError> {
+        let mut journal = Self { log, at: 0, groups: 0 };
+        journal.frame(Kind::Head, &header.encode_head())?;
+        for disk in &header.disks {
+            journal.frame(Kind::Disk, &disk.encode())?;
+        }
+        Ok(journal)
+    }
+
+    /// Logs and does `patches`, which are durable when it returns. `progress` hears of each patch how many bytes it
+    /// has changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`perform`].
+    ///
+    /// # Panics
+    ///
+    /// As [`perform`].
+    pub fn perform<D: WriteAt>(
+        &mut self,
+        patches: &[Patch],
+        kept: Kept,
+        disks: &[D],
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(), ChangeError> {
+        for group in groups(patches) {
+            self.log(group, kept, disks)?;
+            for patch in group {
+                apply(patch, disks).map_err(ChangeError::Disk)?;
+                progress(len(patch));
+            }
+            flush(group, disks).map_err(ChangeError::Disk)?;
+        }
+        Ok(())
+    }
+
+    /// Logs `patches` and does nothing: with a log that goes nowhere it tells how [long](Self::log_len) one will be.
+    ///
+    /// # Errors
+    ///
+    /// As [`perform`].
+    ///
+    /// # Panics
+    ///
+    /// As [`perform`].
+    pub fn rehearse<D: ReadAt>(
+        &mut self,
+        patches: &[Patch],
+        kept: Kept,
+        disks: &[D],
+    ) -> Result<(), ChangeError> {
+        groups(patches).try_for_each(|group| self.log(group, kept, disks))
+    }
+
+    /// Ends the log: the change was done to its end.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError::Log`].
+    pub fn finish(mut self) -> Result<(), ChangeError> {
+        self.frame(Kind::Done, &[])?;
+        self.log.make_durable().map_err(ChangeError::Log)
+    }
+
+    /// How many bytes the log has when it is [finished](Self::finish) now.
+    pub fn log_len(&self) -> u64 {
+        self.at + encode(Kind::Done, &[], self.at).len() as u64
+    }
+
+    fn log<D: ReadAt>(&mut self, group: &[Patch], kept: Kept, disks: &[D]) -> Result<(), ChangeError> {
+        let number = self.groups;
         assert!(!is_ambiguous(group), "the patches of group {number} do not depend on their order");
         let mut pieces = 0;
         for patch in group {
-            pieces += log.patch(patch, disks)?;
+            pieces += self.patch(patch, kept, disks)?;
         }
-        log.ready(number, pieces)?;
-        for patch in group {
-            apply(patch, disks).map_err(ChangeError::Disk)?;
-            done += len(patch);
-            progress(done, total);
-        }
-        flush(group, disks).map_err(ChangeError::Disk)?;
+        self.groups += 1;
+        self.ready(number, pieces)
     }
-    log.frame(Kind::Done, &[])?;
-    log.log.make_durable().map_err(ChangeError::Log)
+}
+
+fn len(patch: &Patch) -> u64 {
+    patch.target().map_or(0, |target| target.range.end - target.range.start)
 }
 
 /// Bytes of a piece: what the log says of it fits a frame.
@@ -90,12 +195,7 @@ pub(super) const AFTER_ZEROS: u8 = 0;
 pub(super) const AFTER_BYTES: u8 = 1;
 pub(super) const AFTER_HASHES: u8 = 2;
 
-struct Writer<'a, L> {
-    log: &'a mut L,
-    at: u64,
-}
-
-impl<L: LogSink> Writer<'_, L> {
+impl<L: LogSink> Journal<L> {
     fn frame(&mut self, kind: Kind, payload: &[u8]) -> Result<(), ChangeError> {
         let bytes = encode(kind, payload, self.at);
         self.log.append(&bytes).map_err(ChangeError::Log)?;
@@ -104,7 +204,7 @@ impl<L: LogSink> Writer<'_, L> {
     }
 
     /// Logs what `patch` is about to change; gives the number of pieces.
-    fn patch<D: ReadAt>(&mut self, patch: &Patch, disks: &[D]) -> Result<u64, ChangeError> {
+    fn patch<D: ReadAt>(&mut self, patch: &Patch, kept: Kept, disks: &[D]) -> Result<u64, ChangeError> {
         let Some(target) = patch.target() else { return Ok(0) };
         let len = target.range.end - target.range.start;
         let room = usize::try_from(len).map_or(PIECE, |len| len.min(PIECE));
@@ -118,8 +218,8 @@ impl<L: LogSink> Writer<'_, L> {
             let disk = &disks[target.component.as_usize()];
             on(target.component, disk.read_at(offset, before)).map_err(ChangeError::Disk)?;
             patch.read(within, after, disks).map_err(ChangeError::Disk)?;
-            let is_copy = matches!(patch, Patch::Copy { .. });
-            self.frame(Kind::Piece, &payload(target.component, offset, before, after, is_copy))?;
+            let kept = if matches!(patch, Patch::Copy { .. }) { Kept::Hashes } else { kept };
+            self.frame(Kind::Piece, &payload(target.component, offset, before, after, kept))?;
             pieces += 1;
             within += piece as u64;
         }
@@ -134,30 +234,31 @@ impl<L: LogSink> Writer<'_, L> {
     }
 }
 
-/// What stands for a piece. Of copies, which may be long, there are hashes of what comes; they go to places that
-/// nothing names yet. Of all else there are the bytes.
-fn payload(component: ComponentIndex, offset: u64, before: &[u8], after: &[u8], is_copy: bool) -> Vec<u8> {
-    let is_zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
+/// What stands for a piece.
+fn payload(component: ComponentIndex, offset: u64, before: &[u8], after: &[u8], kept: Kept) -> Vec<u8> {
+    let (nothing_before, nothing_after) = (is_zero(before), is_zero(after));
     let len = u32::try_from(before.len()).expect("a piece is small");
     let mut payload = Vec::with_capacity(before.len() * 2);
     payload.extend_from_slice(&u32::from(component.0).to_le_bytes());
     payload.extend_from_slice(&offset.to_le_bytes());
     payload.extend_from_slice(&len.to_le_bytes());
-    payload.push(if is_zero(before) { BEFORE_ZEROS } else { BEFORE_BYTES });
-    payload.push(match (is_zero(after), is_copy) {
+    payload.push(if nothing_before { BEFORE_ZEROS } else { BEFORE_BYTES });
+    payload.push(match (nothing_after, kept) {
         (true, _) => AFTER_ZEROS,
-        (false, false) => AFTER_BYTES,
-        (false, true) => AFTER_HASHES,
+        (false, Kept::Bytes) => AFTER_BYTES,
+        (false, Kept::Hashes) => AFTER_HASHES,
     });
-    if !is_zero(before) {
+    if !nothing_before {
         payload.extend_from_slice(before);
     }
-    if !is_zero(after) && is_copy {
-        for (start, end) in cells(offset, after.len()) {
-            payload.extend_from_slice(&hash(&after[start..end]).to_le_bytes());
+    match kept {
+        _ if nothing_after => {}
+        Kept::Bytes => payload.extend_from_slice(after),
+        Kept::Hashes => {
+            for (start, end) in cells(offset, after.len()) {
+                payload.extend_from_slice(&hash(&after[start..end]).to_le_bytes());
+            }
         }
-    } else if !is_zero(after) {
-        payload.extend_from_slice(after);
     }
     payload
 }

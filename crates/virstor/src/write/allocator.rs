@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use crate::geometry::{ComponentIndex, PhysicalChunk};
 
 /// How far each component is used.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Allocator {
     cursors: Vec<Cursor>,
     current: usize,
@@ -22,8 +22,11 @@ pub(crate) struct Cursor {
     pub(crate) reserved: u32,
     /// The next chunk to hand out.
     pub(crate) next: u32,
-    /// Chunks from this one on do not exist.
+    /// Chunks from this one on do not exist, or are not to be used.
     pub(crate) chunk_count: u32,
+    /// The record counts chunks that reach into its own sector. The kernel hands them out before it goes on to the
+    /// next component, so nothing behind them can be handed out without them.
+    pub(crate) overlaps: bool,
 }
 
 /// A chunk of a component.
@@ -32,7 +35,8 @@ pub(crate) type Place = (ComponentIndex, PhysicalChunk);
 impl Allocator {
     /// The current component is the first that has room, or else the last.
     pub(crate) fn new(cursors: Vec<Cursor>) -> Self {
-        let current = cursors.iter().position(Cursor::has_room).unwrap_or(cursors.len() - 1);
+        let current = cursors.iter().position(|cursor| cursor.has_room() || cursor.overlaps);
+        let current = current.unwrap_or(cursors.len() - 1);
         Self { cursors, current }
     }
 
@@ -62,20 +66,26 @@ impl Allocator {
 
     /// How many chunks can still be handed out.
     pub(crate) fn free(&self) -> u64 {
-        self.cursors[self.current..].iter().map(|cursor| u64::from(cursor.room())).sum()
+        self.reachable().map(|(_, cursor)| u64::from(cursor.room())).sum()
     }
 
     /// How many components above the current one have room.
     pub(crate) fn free_components(&self) -> usize {
-        self.cursors[self.current + 1..].iter().filter(|cursor| cursor.has_room()).count()
+        self.reachable().skip(1).filter(|(_, cursor)| cursor.has_room()).count()
     }
 
     /// The chunks that will be handed out, in order. Nothing changes.
     pub(crate) fn upcoming(&self) -> impl Iterator<Item = Place> + '_ {
-        let components = (0..=u16::MAX).map(ComponentIndex).zip(&self.cursors).skip(self.current);
-        components.flat_map(|(component, cursor)| {
+        self.reachable().flat_map(|(component, cursor)| {
             (cursor.next..cursor.chunk_count).map(move |chunk| (component, PhysicalChunk(chunk)))
         })
+    }
+
+    /// The components that can be allocated from, the current one first.
+    fn reachable(&self) -> impl Iterator<Item = (ComponentIndex, &Cursor)> {
+        let last = self.cursors.iter().skip(self.current).position(|cursor| cursor.overlaps);
+        let count = last.map_or(self.cursors.len(), |last| last + 1);
+        (0..=u16::MAX).map(ComponentIndex).zip(&self.cursors).skip(self.current).take(count)
     }
 
     /// Hands out `place`, which must be the first of [`upcoming`](Self::upcoming).
@@ -114,7 +124,7 @@ mod tests {
     use super::*;
 
     fn cursor(reserved: u32, next: u32, chunk_count: u32) -> Cursor {
-        Cursor { reserved, next, chunk_count }
+        Cursor { reserved, next, chunk_count, overlaps: false }
     }
 
     #[test]
@@ -127,6 +137,16 @@ mod tests {
             allocator.take((ComponentIndex(component), PhysicalChunk(chunk)));
         }
         assert_eq!((allocator.free(), allocator.upcoming().next()), (0, None));
+    }
+
+    #[test]
+    fn nothing_is_handed_out_behind_a_chunk_that_reaches_into_a_record() {
+        let overlapping = Cursor { overlaps: true, ..cursor(0, 3, 4) };
+        let mut allocator = Allocator::new(vec![cursor(2, 5, 5), overlapping, cursor(0, 0, 9)]);
+        assert_eq!((allocator.free(), allocator.free_components()), (1, 0));
+        allocator.take((ComponentIndex(1), PhysicalChunk(3)));
+        assert_eq!((allocator.free(), allocator.upcoming().next()), (0, None));
+        assert_eq!(Allocator::new(allocator.cursors().to_vec()).free(), 0);
     }
 
     #[test]

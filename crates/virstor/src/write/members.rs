@@ -108,7 +108,8 @@ impl<D: WriteAt> VolumeWriter<D> {
             let candidate = candidates.next().expect("there are fewer components than numbers");
             let (len, sector_size) = (record.provsize.get(), volume.sector_size);
             kept.push(Component { candidate, record: *record, len, sector_size });
-            cursors.push(Cursor { reserved: 0, next: 0, chunk_count: record.chunk_count.get() });
+            let chunk_count = record.chunk_count.get();
+            cursors.push(Cursor { reserved: 0, next: 0, chunk_count, overlaps: false });
         }
         for (component, record) in kept.iter_mut().zip(&plan.records) {
             component.record = *record;

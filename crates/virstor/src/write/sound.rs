@@ -44,6 +44,13 @@ pub enum Unsound {
         /// What it says.
         entry: MapEntry,
     },
+    /// An entry names a chunk that reaches into the record of its component: data and record overwrite each other.
+    OverRecord {
+        /// Whose.
+        at: VirtualChunk,
+        /// What it says.
+        entry: MapEntry,
+    },
     /// An entry names a chunk that is named by one before it, too.
     Shared {
         /// The second.
@@ -86,7 +93,8 @@ pub(crate) fn examine(volume: &Volume, first: &(impl ReadAt + ?Sized)) -> Result
         .zip((0..=u16::MAX).map(ComponentIndex))
         .map(|(bounds, index)| {
             let bounds = bounds.expect("no component is missing");
-            Used::new(bounds.reserved, bounds.chunk_count, report.used.get(&index).copied().unwrap_or(0))
+            let used = report.used.get(&index).copied().unwrap_or(0);
+            Used::new(bounds.reserved, bounds.chunk_count, room(volume, index), used)
         })
         .collect();
     let mut map = MapPages::new(first, entries, report.order, 0);
@@ -131,7 +139,7 @@ fn check_geometry(volume: &Volume) -> Result<(), Unsound> {
         }
     }
     let first = &volume.components[&ComponentIndex(0)].record;
-    let chunks = u32::from(first.chunk_reserved.get()).min(first.chunk_count.get());
+    let chunks = u32::from(first.chunk_reserved.get()).min(room(volume, ComponentIndex(0)));
     let reserved = u64::from(chunks) * chunk_size;
     if map_len > reserved {
         return Err(Unsound::MapNotReserved { map_len, reserved });
@@ -139,15 +147,32 @@ fn check_geometry(volume: &Volume) -> Result<(), Unsound> {
     Ok(())
 }
 
-/// Whether a problem is one of the set, and not only of where it lies and what else is there.
+/// Whether a problem is one of the set, and not only of where it lies and what else is there. Chunks past the end are a
+/// problem when something lies in them, and are not handed out.
 fn matters(problem: &Problem) -> bool {
-    !matches!(problem, Problem::Hidden { .. } | Problem::HardcodedName { .. } | Problem::NameTaken { .. })
+    !matches!(
+        problem,
+        Problem::Hidden { .. }
+            | Problem::HardcodedName { .. }
+            | Problem::NameTaken { .. }
+            | Problem::ChunksPastEnd { .. }
+    )
+}
+
+/// How many chunks of a component lie before its record.
+fn room(volume: &Volume, index: ComponentIndex) -> u32 {
+    let component = &volume.components[&index];
+    let room = component.len.saturating_sub(u64::from(component.sector_size)) / volume.chunk_size.bytes();
+    let chunk_count = component.record.chunk_count.get();
+    u32::try_from(room).map_or(chunk_count, |room| room.min(chunk_count))
 }
 
 /// The chunks of one component that entries name.
 struct Used {
     reserved: u32,
     chunk_count: u32,
+    /// How many of those lie before the record.
+    room: u32,
     used: u64,
     /// A bit for each chunk that a dense component has in use.
     seen: Vec<u64>,
@@ -155,14 +180,17 @@ struct Used {
 
 impl Used {
     /// `used` entries were read: more memory than they took on the disk is never asked for.
-    fn new(reserved: u32, chunk_count: u32, used: u64) -> Self {
+    fn new(reserved: u32, chunk_count: u32, room: u32, used: u64) -> Self {
         let words = usize::try_from(used.div_ceil(64)).expect("entries were counted in memory");
-        Self { reserved, chunk_count, used, seen: vec![0; words] }
+        Self { reserved, chunk_count, room, used, seen: vec![0; words] }
     }
 
     fn mark(&mut self, at: VirtualChunk, entry: MapEntry) -> Result<(), Unsound> {
         if entry.chunk.0 >= self.chunk_count {
             return Err(Unsound::Entry { at, entry });
+        }
+        if entry.chunk.0 >= self.room {
+            return Err(Unsound::OverRecord { at, entry });
         }
         let used = self.used;
         let position = entry.chunk.0.checked_sub(self.reserved).map(u64::from);
@@ -180,6 +208,11 @@ impl Used {
     /// Every entry had a chunk of its own below `reserved + used`, so behind those is the first free one.
     fn cursor(&self) -> Cursor {
         let used = u32::try_from(self.used).expect("each has a chunk of its own, and those have 32 bits");
-        Cursor { reserved: self.reserved, next: self.reserved + used, chunk_count: self.chunk_count }
+        Cursor {
+            reserved: self.reserved,
+            next: self.reserved + used,
+            chunk_count: self.room,
+            overlaps: self.room < self.chunk_count,
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The verbs that change a set as a whole: what they leave, and what a cut in the midst of them leaves.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Debug;
 use std::ops::ControlFlow;
 
 use virstor::change::{SoundSet, add, clear, compact, grow, naming, remove};
@@ -14,6 +15,7 @@ use virstor::patch::{Patch, perform};
 use virstor::undo::{self, ChangeError, DiskHeader, Header, LogSink, UndoLog};
 use virstor_testkit::{Machine, SparseDisk, SplitMix64, for_each_seed};
 
+use crate::log::{self, DiskLog, header};
 use crate::members::with_spare_disks;
 use crate::model::{Operation, apply, perform as operate, random_operation};
 use crate::on_disk::OnDisk;
@@ -21,7 +23,7 @@ use crate::set::{CHUNK, contents, disks_of, open, small_set, try_open, volume_of
 use crate::support::{Heap, Offer, lines, offers};
 
 /// Those of `disks` that carry a record, in the order of their numbers.
-fn members(disks: &[SparseDisk]) -> Vec<SparseDisk> {
+pub(crate) fn members(disks: &[SparseDisk]) -> Vec<SparseDisk> {
     let record = |disk: &SparseDisk| Record::decode(&disk.bytes(disk.size() - 512, RECORD_LEN));
     let mut members: Vec<_> = disks.iter().filter(|disk| record(disk).has_magic()).cloned().collect();
     members.sort_by_key(|disk| record(disk).no.get());
@@ -58,7 +60,7 @@ fn starts(disks: &[SparseDisk]) -> bool {
     kernel.geoms().iter().any(|geom| geom.up)
 }
 
-fn examined(machine: &Machine, members: usize) -> SoundSet {
+pub(crate) fn examined(machine: &Machine, members: usize) -> SoundSet {
     let disks: Vec<_> = machine.disks().into_iter().take(members).collect();
     SoundSet::examine(volume_of(&disks), &disks[0]).unwrap()
 }
@@ -138,7 +140,7 @@ fn random_verb(random: &mut SplitMix64, count: usize, virtual_size: usize) -> Ve
 }
 
 /// A set that was used for a while and closed, with disks to add.
-fn used_set(random: &mut SplitMix64) -> (Machine, usize, Vec<u8>) {
+pub(crate) fn used_set(random: &mut SplitMix64) -> (Machine, usize, Vec<u8>) {
     let sets: [&[u64]; 5] = [&[40], &[9, 5, 6], &[6, 4, 4, 9], &[9, 30], &[20, 6, 30, 5]];
     let chunks = *random.choose(&sets);
     let machine = with_spare_disks(&small_set(chunks, 128), &[5, 4]);
@@ -218,6 +220,9 @@ fn a_long_life_beside_a_vector() {
                     Ok(()) => apply(&mut model, &operation),
                     Err(_) => full += 1,
                 }
+                if matches!(operation, Operation::Close) {
+                    assert_clean(&disks_of(&machine)[..count]);
+                }
             }
             writer.close().unwrap();
             disks = disks_of(&machine);
@@ -292,6 +297,34 @@ fn a_verb_that_a_disk_stops_can_be_undone_and_done_again() {
     assert!(failures > 300, "{failures} failures");
 }
 
+/// Whatever is done to a set, giving it up included: after every cut the log brings the old set back, byte by byte.
+#[test]
+fn after_every_cut_of_any_verb_the_log_gives_the_old_set() {
+    let (mut images, mut seed) = (0, SplitMix64::new(5));
+    for_each_seed(3000..3060, |random| {
+        let (machine, count, model) = used_set(random);
+        let verb = random_verb(random, count, model.len());
+        let patches = match random.below(6) {
+            0 => clear::plan(&volume_of(&disks_of(&machine)[..count])),
+            _ => plan(&machine, count, &verb).unwrap_or_default(),
+        };
+        let (before, disks) = (disks_of(&machine), disks_of(&machine).len());
+        let machine = Machine::new(before.iter().cloned().chain([SparseDisk::new(4 << 20)]));
+        let mut all = machine.disks();
+        let log = &mut DiskLog::new(all.pop().unwrap());
+        undo::perform(&header(&all), &patches, &all, log, &mut |_, _| {}).unwrap();
+        machine.for_each_cut(|cut| {
+            cut.for_each_image(3, &mut seed, |found| {
+                images += 1;
+                let machine = Machine::new(found.iter().cloned());
+                log::undo(&machine, disks);
+                assert!(disks_of(&machine)[..disks] == before, "{verb:?}");
+            });
+        });
+    });
+    assert!(images > 2_000, "{images} images");
+}
+
 #[test]
 fn compaction_gives_back_what_holds_nothing() {
     let machine = small_set(&[6, 4, 4], 64);
@@ -354,10 +387,16 @@ fn after_every_cut_all_bytes_are_there_and_what_is_wrong_can_be_mended() {
         machine.for_each_cut(|cut| {
             cut.for_each_image(6, &mut random.clone(), |disks| {
                 images += 1;
-                assert_mendable(&members(disks), &model, &verb);
+                let either = Either { old: &model, new: &expected(&model, &verb), grain: CHUNK, told: &verb };
+                if matches!(verb, Verb::Rename) {
+                    assert_renaming_is_known(&members(disks));
+                    assert_renaming_can_go_on(&members(disks), &model);
+                } else {
+                    either.assert_mendable(&members(disks));
+                }
                 let renumbers = matches!(verb, Verb::Remove(_) | Verb::Evacuate(_));
                 if images % 4 == 0 || renumbers {
-                    assert_repaired(disks, &model, &verb);
+                    either.assert_repaired(disks);
                 }
             });
         });
@@ -365,79 +404,105 @@ fn after_every_cut_all_bytes_are_there_and_what_is_wrong_can_be_mended() {
     assert!(images > 2_000, "{images} images");
 }
 
-fn assert_mendable(disks: &[SparseDisk], model: &[u8], verb: &Verb) {
-    if matches!(verb, Verb::Rename) {
-        return assert_renaming_can_go_on(disks, model);
+/// What a volume holds before and after something that was cut off.
+pub(crate) struct Either<'a> {
+    pub(crate) old: &'a [u8],
+    pub(crate) new: &'a [u8],
+    /// So many bytes together are the old ones or the new ones.
+    pub(crate) grain: usize,
+    pub(crate) told: &'a dyn Debug,
+}
+
+impl Either<'_> {
+    /// The bytes are there, and what a check finds wrong can be mended without losing any.
+    pub(crate) fn assert_mendable(&self, disks: &[SparseDisk]) {
+        let heap = Heap::look(offers(&named(disks)));
+        let report = heap.check(0);
+        for finding in &report.findings {
+            let found = (finding.severity(), finding.repair);
+            // Sectors of the map that became zero look like lost ones until the chunks are together again.
+            let expected = finding.code() == Code::MapSectorsZeroed;
+            assert!(
+                found.0 == Severity::Notice || found.1 == Repair::Safe || expected,
+                "{:?}: {:?}",
+                self.told,
+                lines(&report)
+            );
+        }
+        // A gap in the numbers has to be closed before anything can be read.
+        if report.findings.iter().any(|finding| finding.code() == Code::RemovedFromMiddle) {
+            return;
+        }
+        let volume = &heap.assembly.volumes[0];
+        let by_index: BTreeMap<_, _> = volume
+            .components
+            .iter()
+            .map(|(index, component)| (*index, &disks[component.candidate]))
+            .collect();
+        let mut reader =
+            virstor::plan::VolumeReader::new(volume.clone(), by_index, virstor::format::ByteOrder::Little, 0);
+        let mut bytes = vec![0; self.old.len()];
+        reader.read(0, &mut bytes).unwrap();
+        self.assert_bytes(&bytes);
     }
-    let heap = Heap::look(offers(&named(disks)));
-    let report = heap.check(0);
-    for finding in &report.findings {
-        let told = (finding.severity(), finding.repair);
-        // Sectors of the map that became zero look like lost ones until the chunks are together again.
-        let expected = finding.code() == Code::MapSectorsZeroed;
-        assert!(
-            told.0 == Severity::Notice || told.1 == Repair::Safe || expected,
-            "{verb:?}: {:?}",
-            lines(&report)
+
+    /// A repair leaves a clean set with the bytes it had, and gives nothing up, though it may.
+    pub(crate) fn assert_repaired(&self, disks: &[SparseDisk]) {
+        [false, true].into_iter().for_each(|lossy| self.assert_repaired_by(lossy, disks));
+    }
+
+    fn assert_repaired_by(&self, lossy: bool, disks: &[SparseDisk]) {
+        let machine = Machine::new(disks.iter().cloned());
+        let mut stages = 0;
+        loop {
+            let heap = Heap::look(named(&machine.disks()).into_iter().map(|(provider, disk)| Offer {
+                provider,
+                disk: disk.clone(),
+                sector_size: None,
+            }));
+            let steps = heap.next_repairs(0, lossy);
+            if steps.is_empty() {
+                break;
+            }
+            stages += 1;
+            assert!(stages < 10, "{:?}: a repair comes to an end", self.told);
+            let seats: Vec<_> = heap.seats().into_iter().map(|seat| seat.disk).collect();
+            for step in steps {
+                assert_eq!(step.loss, None, "{:?}", self.told);
+                perform(&step.patches, &seats).unwrap();
+            }
+        }
+        let members = members(&disks_of(&machine));
+        // Notices may stay: a flag that nothing reads.
+        OnDisk::read(&members, 512).assert_sound(&members, 512);
+        assert_eq!(
+            Heap::look(offers(&named(&members))).check(0).verdict(),
+            Verdict::Clean,
+            "{:?}",
+            self.told
         );
+        assert!(starts(&members));
+        let bytes = contents(&mut open(&Machine::new(members)));
+        self.assert_bytes(&bytes[..self.old.len()]);
     }
-    let volume = &heap.assembly.volumes[0];
-    // A gap in the numbers has to be closed before anything can be read.
-    if report.findings.iter().any(|finding| finding.code() == Code::RemovedFromMiddle) {
-        return;
-    }
-    let by_index: BTreeMap<_, _> =
-        volume.components.iter().map(|(index, component)| (*index, &disks[component.candidate])).collect();
-    let mut reader =
-        virstor::plan::VolumeReader::new(volume.clone(), by_index, virstor::format::ByteOrder::Little, 0);
-    let mut bytes = vec![0; model.len()];
-    reader.read(0, &mut bytes).unwrap();
-    assert_bytes(&bytes, model, verb);
-}
 
-/// A repair leaves a clean set with the bytes it had, and gives nothing up, though it may.
-fn assert_repaired(disks: &[SparseDisk], model: &[u8], verb: &Verb) {
-    if !matches!(verb, Verb::Rename) {
-        [false, true].into_iter().for_each(|lossy| assert_repaired_by(lossy, disks, model, verb));
-    }
-}
-
-fn assert_repaired_by(lossy: bool, disks: &[SparseDisk], model: &[u8], verb: &Verb) {
-    let machine = Machine::new(disks.iter().cloned());
-    let mut stages = 0;
-    loop {
-        let heap = Heap::look(named(&machine.disks()).into_iter().map(|(provider, disk)| Offer {
-            provider,
-            disk: disk.clone(),
-            sector_size: None,
-        }));
-        let steps = heap.next_repairs(0, lossy);
-        if steps.is_empty() {
-            break;
-        }
-        stages += 1;
-        assert!(stages < 10, "{verb:?}: a repair comes to an end");
-        let seats: Vec<_> = heap.seats().into_iter().map(|seat| seat.disk).collect();
-        for step in steps {
-            assert_eq!(step.loss, None, "{verb:?}");
-            perform(&step.patches, &seats).unwrap();
+    fn assert_bytes(&self, bytes: &[u8]) {
+        let pieces = self.old.chunks(self.grain).zip(self.new.chunks(self.grain));
+        for (number, (piece, (old, new))) in bytes.chunks(self.grain).zip(pieces).enumerate() {
+            assert!(piece == old || piece == new, "{:?}: piece {number}", self.told);
         }
     }
-    let members = members(&disks_of(&machine));
-    // Notices may stay: a flag that nothing reads.
-    OnDisk::read(&members, 512).assert_sound(&members, 512);
-    assert_eq!(Heap::look(offers(&named(&members))).check(0).verdict(), Verdict::Clean, "{verb:?}");
-    assert!(starts(&members));
-    let bytes = contents(&mut open(&Machine::new(members)));
-    assert_bytes(&bytes[..model.len()], model, verb);
 }
 
-/// Chunk by chunk the bytes from before the verb, or from after it.
-fn assert_bytes(bytes: &[u8], model: &[u8], verb: &Verb) {
-    let after = expected(model, verb);
-    for (number, chunk) in bytes.chunks(CHUNK).enumerate() {
-        let range = number * CHUNK..(number + 1) * CHUNK;
-        assert!(*chunk == model[range.clone()] || *chunk == after[range], "{verb:?}: chunk {number}");
+/// Two halves of a renaming are one finding each, and a repair of either ends it.
+fn assert_renaming_is_known(disks: &[SparseDisk]) {
+    let heap = Heap::look(offers(&named(disks)));
+    for volume in 0..heap.assembly.volumes.len() {
+        let torn: Vec<_> =
+            lines(&heap.check(volume)).into_iter().filter(|line| line.contains("fatal")).collect();
+        let expected: &[&str] =
+            if heap.assembly.volumes.len() == 2 { &["fatal torn-rename safe"] } else { &[] };
+        assert_eq!(torn, expected);
     }
 }
 

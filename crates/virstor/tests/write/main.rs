@@ -5,6 +5,8 @@
 mod changes;
 mod failures;
 mod held;
+mod import;
+mod log;
 mod members;
 mod model;
 mod on_disk;
