@@ -8,11 +8,10 @@ mod measure;
 mod opening;
 mod scan;
 mod serving;
-mod table;
 mod volume;
 mod write;
 
-use crate::build::Program;
+use crate::build::{self, Program};
 use crate::process::which;
 use crate::progress::{Steps, say};
 use crate::workspace::Workspace;
@@ -98,11 +97,9 @@ pub(crate) fn bench(args: &[OsString]) -> Result<()> {
 impl Bench {
     fn measure(&self, only: Option<&str>) -> Result<String> {
         let subjects = || SUBJECTS.iter().filter(|subject| only.is_none_or(|only| subject.name == only));
-        let mut steps = Steps::new(1 + Program::ALL.len() + subjects().count());
+        let mut steps = Steps::new(1 + build::STEPS + subjects().count());
         steps.run("wasm targets", toolchain::ensure_targets)?;
-        for program in Program::ALL {
-            steps.run(program.step(), || program.build(&self.workspace))?;
-        }
+        build::build_programs(&mut steps, &self.workspace)?;
         let programs = [which("qemu-img"), which("cp"), which("nbdcopy"), self.wasmtime.clone()];
         let programs: Vec<&Path> = programs.iter().filter_map(|program| program.as_deref()).collect();
         let mut report = Report::default();

@@ -4,10 +4,10 @@
 //! each job they take turns. Peers without a client or a server on this machine are left out, and said so.
 
 use super::Bench;
-use super::table::markdown;
 use super::volume::{COMPONENTS, Volume, must_be_equal};
 use crate::process::which;
 use crate::progress::say;
+use crate::table::markdown;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::net::{TcpListener, TcpStream};
