@@ -179,8 +179,8 @@ fn overlays() -> Vec<Row> {
             "an overlay that is a component",
             trio,
             &["serve", "--overlay", "c0", "c0", "c1", "c2"],
-            8,
-            &["virstor: c0: is no overlay"],
+            16,
+            &["virstor: c0 is one of the FILEs; it cannot be the overlay, too"],
         ),
         row(
             "an overlay that is a folder",

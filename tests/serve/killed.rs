@@ -1,6 +1,7 @@
 //! Servers that are killed while they write.
 
 use std::fs;
+use std::ops::Range;
 
 use virstor_tests::runtime::Runtime;
 
@@ -80,10 +81,9 @@ for position in range(0, len(state), 512):
 
 /// What was flushed is there after `kill -9` at any moment; the set has no more than old cursors, `repair` mends
 /// those and leaves every byte alone, and then it is clean. So is it when a server goes on without a repair.
-pub(crate) fn while_writing(runtime: Runtime) -> Outcome {
-    let seeds: u64 = if runtime == Runtime::Native { 50 } else { 6 };
+pub(crate) fn while_writing(runtime: Runtime, seeds: Range<u64>) -> Outcome {
     let mut flushes = 0;
-    for seed in 0..seeds {
+    for seed in seeds.clone() {
         let place = Place::fresh()?;
         let server = Server::start(runtime, &place, &["--write"])?;
         let (seed, process) = (seed.to_string(), server.process().to_string());
@@ -105,7 +105,7 @@ pub(crate) fn while_writing(runtime: Runtime) -> Outcome {
         killed.iter().try_for_each(|(name, bytes)| fs::write(place.path().join(name), bytes))?;
         go_on(runtime, &place).map_err(after)?;
     }
-    same("flushes were acknowledged", flushes >= seeds, true)
+    same("flushes were acknowledged", flushes >= seeds.end - seeds.start, true)
 }
 
 /// The next session writes where nothing was, and leaves a clean set.

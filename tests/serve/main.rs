@@ -73,7 +73,6 @@ fn main() {
         add("an_overlay_is_dropped", &[Tool::Python], overlay::dropped);
         add("an_overlay_is_of_one_set", &[Tool::Python], overlay::refused);
         add("an_overlay_that_was_cut_goes_on", &[Tool::Python], overlay::cut);
-        add("what_was_flushed_survives_a_kill", &[Tool::Python], killed::while_writing);
         add("a_full_volume_grows_while_clients_wait", &[Tool::Python], control::full_volumes_grow);
         add("waiting_clients_that_die_make_room", &[], control::waiting_clients_die);
         add("components_come_and_go_under_load", &[Tool::Python], control::changes_are_atomic);
@@ -82,6 +81,14 @@ fn main() {
         add("qemu_img_converts_into_a_volume", &[Tool::QemuImg], interop::qemu_img);
         add("fio_verifies_what_it_wrote", &[Tool::Fio], interop::fio);
         add("nbdkit_stands_in_front", &[Tool::Nbdkit, Tool::Nbdcopy], interop::nbdkit);
+    }
+    // Fifty seeds natively, in parts that run beside each other.
+    for (runtime, parts) in [(Runtime::Native, 10), (Runtime::Component, 1)] {
+        for seeds in (0..parts).map(|part| part * 5..part * 5 + 5) {
+            let name = format!("what_was_flushed_survives_a_kill::{}_to_{}", seeds.start, seeds.end - 1);
+            trials
+                .push(trial(&name, runtime, &[Tool::Python], move || killed::while_writing(runtime, seeds)));
+        }
     }
     for runtime in [Runtime::Native, Runtime::Component, Runtime::Module] {
         let tools = [Tool::Nbdfuse, Tool::Mke2fs, Tool::E2fsck, Tool::Debugfs];

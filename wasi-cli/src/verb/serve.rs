@@ -50,6 +50,12 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Status, Failure> {
         let line = "--when-full wait needs --write, and --control for 'virstor ctl add' to end the wait";
         return Err(Failure::Usage(line.into()));
     }
+    if let Some(overlay) = &args.overlay
+        && heap::is_input(&args.input, overlay)?
+    {
+        let overlay = output::shown(overlay);
+        return Err(Failure::Usage(format!("{overlay} is one of the FILEs; it cannot be the overlay, too")));
+    }
     let heap = heap::open(&args.input, args.output, Tunables::default())?;
     let volume = heap::choose_one(&heap, &args.input, args.output)?;
     heap::refuse_specimen(&heap, volume, "serve")?;
