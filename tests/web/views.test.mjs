@@ -84,6 +84,8 @@ describe('views', { skip: !site || !chromium }, () => {
       for (const key of keys) await keyboard.press(key);
     };
     const tabTo = async (selector) => {
+      // A view that is on its way has nothing to lead to yet.
+      await page.until((wanted) => document.querySelector(wanted)?.matches(':enabled, :not(button)'), selector);
       for (let step = 0; step < 60; step += 1) {
         if (await page.evaluate((wanted) => document.activeElement?.matches(wanted), selector)) return;
         await press('Tab');

@@ -172,5 +172,6 @@ fn refusal(error: PlanError) -> Refusal {
         PlanError::File { label, error } => Refusal::io(&label, 0, &error),
         PlanError::Changed => Refusal::NotAPlan { reason: "the map changed while it was looked at".into() },
         PlanError::Endless => Refusal::NotAPlan { reason: "there is no end to what there is to do".into() },
+        PlanError::Vanishes => Refusal::NotAPlan { reason: "no volume would be left".into() },
     }
 }

@@ -31,7 +31,7 @@ pub(crate) mod ownership;
 mod records;
 mod sizes;
 mod text;
-mod unclaimed;
+pub(crate) mod unclaimed;
 mod unreadable;
 
 use alloc::collections::BTreeMap;
@@ -39,7 +39,7 @@ use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 pub use self::deep::{Hearers, Orphan, deep};
-pub use self::finding::{Code, Fault, Finding, Repair, Severity, Torn};
+pub use self::finding::{Because, Code, Fault, Finding, Numbering, Repair, Severity, Torn};
 pub use self::text::Party;
 use crate::assemble::{Assembly, Candidate, Problem, Volume};
 use crate::format::ByteOrder;
@@ -98,6 +98,14 @@ pub enum Verdict {
 }
 
 impl Report {
+    /// Whether nobody can tell which components the map means; nothing can be mended then.
+    pub(crate) fn is_unclear(&self) -> bool {
+        let unclear = |finding: &Finding| {
+            matches!(finding.fault, Fault::RemovedFromMiddle { numbering: Numbering::Unclear, .. })
+        };
+        self.findings.iter().any(unclear)
+    }
+
     /// The short of it.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
@@ -133,14 +141,17 @@ pub fn check<D: ReadAt>(
     sizes::judge(volume, &pass, &mut findings);
     findings.append(of_map);
     unreadable::judge(volume, subject.disks, pass.order, &mut findings);
-    if pass.whole && disk.is_some() {
+    // As long as components are called by two numbers, what the map names on each is not known.
+    if pass.whole && disk.is_some() && !findings.has(Code::RemovedFromMiddle) {
         allocation::judge(volume, &pass, &stale, &mut findings);
     }
     let free = pass.tallies.iter().map(map_pass::Tally::free).sum();
     let mut report = findings.report(free, pass.order, pass.whole);
-    if is_cut(subject) || is_mixed(&pass) {
-        let choosable = |finding: &&mut Finding| finding.code() != Code::MapBigEndian;
-        report.findings.iter_mut().filter(choosable).for_each(|finding| finding.repair = Repair::None);
+    if is_cut(subject) || report.is_unclear() {
+        report.findings.iter_mut().for_each(|finding| finding.repair = Repair::None);
+    } else if is_mixed(&pass) {
+        let others = report.findings.iter_mut().filter(|finding| finding.code() != Code::MapBigEndian);
+        others.for_each(|finding| finding.repair = Repair::None);
     }
     report
 }
@@ -201,9 +212,9 @@ impl Findings {
         }
     }
 
-    /// Counts one more of a kind without saying which.
-    fn count(&mut self, code: Code) {
-        self.count_of(code).unlisted += 1;
+    /// Counts more of a kind without saying which.
+    fn count(&mut self, code: Code, more: u64) {
+        self.count_of(code).unlisted += more;
     }
 
     /// There are a few dozen kinds: they are looked through.
