@@ -254,6 +254,21 @@ describe('views', { skip: !site || !chromium }, () => {
     await page.close();
   });
 
+  it('lead to the map and to a record in the bytes', async () => {
+    const page = await load(browser, site);
+    await open(page, pathsOf('02-fresh-three'));
+    await show(page, 'hex');
+    await page.page.selectOption('.hex-view .bar select', { label: 'the record of 1: c1' });
+    await page.until(() => location.hash === '#hex?in=c1&at=0xffe00');
+    await page.until(() => document.querySelector('.hex-view').innerText.includes('md_magic'));
+    await page.page.selectOption('.hex-view .bar select', { label: 'the map' });
+    await page.until(() => location.hash === '#hex?in=c0&at=0x0');
+    await page.until(() => document.querySelector('.hex-view').innerText.includes('map entry 0'));
+    assert.equal(await page.evaluate(() => document.querySelector('.hex-view .bar select').value), 'c0');
+    assert.deepEqual(page.errors, []);
+    await page.close();
+  });
+
   it('stop a search when told to', async (test) => {
     const files = makeSet(scratch(test), { name: 'long', chunkSize: 2 ** 22, chunks: 2048, components: [2 ** 33 + 2 ** 26], allocated: () => true });
     const page = await load(browser, site);

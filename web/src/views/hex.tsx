@@ -1,7 +1,7 @@
 /** Bytes: of the volume, of a component, of a file; at any offset. */
 import { signal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { engine, fail, generation, index, inputs, volume, volumeNumber } from '../app/store';
+import { engine, fail, generation, index, inputs, opened, volume, volumeNumber } from '../app/store';
 import { at, chunkSize, go, ground, linked, size, space, spaceName, spaceTitle } from '../app/place';
 import type { Bytes, SearchState, Space } from '../engine/protocol';
 import { everyUnit } from '../model/address';
@@ -35,18 +35,45 @@ export function Hex() {
   );
 }
 
+/** The places that are looked at most: the map and the records, as places of components. */
+function landmarks(): { value: string; title: string }[] {
+  const there = volume.value?.components.slice(0, 500) ?? [];
+  const map = there.some(({ index }) => index === 0) ? [{ value: 'c0@0', title: 'the map' }] : [];
+  const records = there.flatMap(({ index, file, offset, size }) => {
+    const record = opened.value?.records.find((one) => one.component === index && one.file === file && one.volume === BigInt(volumeNumber.value));
+    const at = record ? record.offset - offset : -1n;
+    return at >= 0n && at < size ? [{ value: `c${index}@${at}`, title: `the record of ${index}: ${file}` }] : [];
+  });
+  return [...map, ...records];
+}
+
 function Spaces() {
   const shown = volume.value;
+  const choose = (event: Event & { currentTarget: HTMLSelectElement }) => {
+    const [chosen, offset = '0'] = event.currentTarget.value.split('@');
+    go({ space: chosen!, at: BigInt(offset) });
+    // A landmark is a place of the component that is shown then.
+    event.currentTarget.value = chosen!;
+  };
   return (
     <label>
       of{' '}
-      <select value={spaceName(space.value)} onChange={(event) => go({ space: event.currentTarget.value, at: 0n })}>
+      <select value={spaceName(space.value)} onChange={choose}>
         {shown && <option value="volume">volume {shown.name}</option>}
         {shown && (
           <optgroup label="Components">
             {shown.components.slice(0, 500).map(({ index, file }) => (
               <option key={index} value={`c${index}`}>
                 {index}: {file}
+              </option>
+            ))}
+          </optgroup>
+        )}
+        {shown && (
+          <optgroup label="Places">
+            {landmarks().map(({ value, title }) => (
+              <option key={value} value={value}>
+                {title}
               </option>
             ))}
           </optgroup>
