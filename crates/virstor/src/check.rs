@@ -147,6 +147,7 @@ pub fn check<D: ReadAt>(
     }
     let free = pass.tallies.iter().map(map_pass::Tally::free).sum();
     let mut report = findings.report(free, pass.order, pass.whole);
+    temper(volume, &mut report.findings);
     if is_cut(subject) || report.is_unclear() {
         report.findings.iter_mut().for_each(|finding| finding.repair = Repair::None);
     } else if is_mixed(&pass) {
@@ -154,6 +155,25 @@ pub fn check<D: ReadAt>(
         others.for_each(|finding| finding.repair = Repair::None);
     }
     report
+}
+
+/// Takes back what single findings promise where others stand in their way.
+fn temper(volume: &Volume, findings: &mut [Finding]) {
+    // Chunks are brought in order only once every entry names one of its own.
+    let is_in_the_way = |code| {
+        use Code::{ChunkShared, EntryInReserve, EntryInsideMap, EntryPastEnd, LastChunkOverlaps};
+        [ChunkShared, EntryInReserve, EntryInsideMap, EntryPastEnd, LastChunkOverlaps].contains(&code)
+    };
+    let worst = findings.iter().filter(|finding| is_in_the_way(finding.code())).map(|finding| finding.repair);
+    let worst = worst.max().unwrap_or(Repair::Safe);
+    let rounds = sizes::can_be_rounded(volume);
+    for finding in findings {
+        finding.repair = match finding.code() {
+            Code::AllocationPastEnd | Code::AllocationOutOfOrder => finding.repair.max(worst),
+            Code::VirtualSizeRagged | Code::MapNotWholeSectors if !rounds => Repair::None,
+            _ => finding.repair,
+        };
+    }
 }
 
 /// Whether a file of the volume ends within its last sector. It has no place for a record then, and a set is

@@ -102,44 +102,47 @@ impl Judge {
             return self.change(stage, kind, at, entry, NO_ENTRY);
         }
         let Some(part) = self.survey.parts.get(entry.component.as_usize()) else {
-            return self.give_up(stage, Code::EntryNamesNoComponent, Loses::Entry, at, entry);
+            _ = self.give_up(stage, Code::EntryNamesNoComponent, Loses::Entry, at, entry);
+            return;
         };
         let (chunk, present) = (entry.chunk.0, part.present);
         let (room, chunk_count) = (part.room, part.chunk_count);
         let (in_map, reserved) = (part.in_map, part.reserved);
         if present && chunk >= chunk_count {
             let code = if chunk == chunk_count { Code::EntryAtChunkCount } else { Code::EntryNamesNoChunk };
-            return match chunk <= room {
+            _ = match chunk <= room {
                 true => self.copy(stage, code, Misplaced::BehindLast, at, entry),
                 false => self.give_up(stage, code, Loses::Entry, at, entry),
             };
+            return;
         }
         if present && chunk > room {
-            return self.give_up(stage, Code::EntryPastEnd, Loses::Entry, at, entry);
+            _ = self.give_up(stage, Code::EntryPastEnd, Loses::Entry, at, entry);
+            return;
         }
+        let mut stays = true;
         if present && chunk == room {
-            return self.copy(stage, Code::LastChunkOverlaps, Misplaced::OverRecord, at, entry);
-        }
-        if chunk < in_map {
-            return self.copy(stage, Code::EntryInsideMap, Misplaced::InsideMap, at, entry);
-        }
-        if chunk < reserved {
-            return self.copy(stage, Code::EntryInReserve, Misplaced::InReserve, at, entry);
+            stays = !self.copy(stage, Code::LastChunkOverlaps, Misplaced::OverRecord, at, entry);
+        } else if chunk < in_map {
+            stays = !self.copy(stage, Code::EntryInsideMap, Misplaced::InsideMap, at, entry);
+        } else if chunk < reserved {
+            stays = !self.copy(stage, Code::EntryInReserve, Misplaced::InReserve, at, entry);
         }
         let mut second = false;
-        if present {
+        if present && stays {
             let claimed = &mut self.claimed[entry.component.as_usize()];
             claimed.claim(chunk, chunk, &mut |_| second = true);
         }
-        if second && stage.options.wants(Code::ChunkShared) {
-            return self.copy(stage, Code::ChunkShared, Misplaced::Shared, at, entry);
+        if second {
+            stays = !self.copy(stage, Code::ChunkShared, Misplaced::Shared, at, entry);
         }
-        if entry != plain {
+        if stays && entry != plain {
             self.change(stage, change(Code::EntryUnknownFlags, EntryChange::Flags), at, entry, plain);
         }
     }
 
-    /// Copies the chunk that `entry` names to a free one, if there is one, and lets the entry name that.
+    /// Copies the chunk that `entry` names to a free one, if there is one, and lets the entry name that; or gives it up.
+    /// Whether the entry changes.
     fn copy<D: ReadAt + Clone>(
         &mut self,
         stage: &Stage<'_, D>,
@@ -147,12 +150,14 @@ impl Judge {
         why: Misplaced,
         at: VirtualChunk,
         entry: MapEntry,
-    ) {
+    ) -> bool {
         let lossy = matches!(why, Misplaced::BehindLast | Misplaced::InsideMap);
         if !stage.options.wants(code) || (lossy && !stage.options.lossy) {
-            return;
+            return false;
         }
-        let (Some(from), chunk_size) = (stage.seat(entry.component), stage.volume.chunk_size) else { return };
+        let (Some(from), chunk_size) = (stage.seat(entry.component), stage.volume.chunk_size) else {
+            return false;
+        };
         let start = chunk_size.offset_of(entry.chunk);
         let size = stage.scene.seats[from].disk.size();
         // Behind the last chunk there is the record: what lies there is not the chunk's.
@@ -164,7 +169,7 @@ impl Judge {
         let Some((component, chunk)) = self.survey.take_free() else {
             // What is shared, or only reserved, can stay: it reads as it did.
             if matches!(why, Misplaced::Shared | Misplaced::InReserve) {
-                return;
+                return false;
             }
             return self.give_up(stage, code, Loses::ForWantOfRoom, at, entry);
         };
@@ -182,6 +187,7 @@ impl Judge {
         }
         pile.push(at, entry, after, order);
         self.changed += 1;
+        true
     }
 
     fn give_up<D: ReadAt + Clone>(
@@ -191,11 +197,12 @@ impl Judge {
         loses: Loses,
         at: VirtualChunk,
         entry: MapEntry,
-    ) {
+    ) -> bool {
         if stage.options.lossy {
             let kind = Kind { code, way: EntryChange::GiveUp, copy: None, loses: Some(loses) };
             self.change(stage, kind, at, entry, NO_ENTRY);
         }
+        stage.options.lossy && stage.options.wants(code)
     }
 
     fn change<D: ReadAt + Clone>(
