@@ -16,19 +16,60 @@ mod rows;
 #[cfg(unix)]
 #[path = "bad_input/run.rs"]
 mod run;
+#[cfg(unix)]
+#[path = "bad_input/serve.rs"]
+mod serve;
 
 #[cfg(unix)]
 fn main() {
+    use std::sync::{Arc, Mutex};
+
     use libtest_mimic::{Arguments, Trial};
     use virstor_tests::runtime::Runtime;
 
     let arguments = Arguments::from_args();
     let there = Runtime::Native.is_there();
+    let costs = Arc::new(Mutex::new(Vec::new()));
     let trials = rows::all().into_iter().map(|row| {
         let ignored = !there || row.needs.is_some_and(|needs| !needs());
-        Trial::test(row.name, move || run::run(&row)).with_ignored_flag(ignored)
+        let (name, costs) = (row.name, costs.clone());
+        let test = move || {
+            let cost = run::run(&row)?;
+            costs.lock().map_err(|_| "no other row panicked")?.push(cost);
+            Ok(())
+        };
+        Trial::test(name, test).with_ignored_flag(ignored)
     });
-    libtest_mimic::run(&arguments, trials.collect()).exit();
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    if let Ok(costs) = costs.lock() {
+        report(&costs);
+    }
+    conclusion.exit();
+}
+
+/// How far the costliest rows stay below what none may take.
+#[cfg(unix)]
+#[expect(clippy::print_stdout, reason = "a harness of its own reports where the others do")]
+fn report(costs: &[run::Cost]) {
+    let costliest = |key: fn(&run::Cost) -> u128| {
+        let mut order: Vec<_> = costs.iter().collect();
+        order.sort_by_key(|cost| std::cmp::Reverse(key(cost)));
+        order.truncate(8);
+        order
+    };
+    println!(
+        "{:>7}  {:>8}  (at most {} s and {} MiB)",
+        "ms",
+        "peak KiB",
+        run::PATIENCE.as_secs(),
+        run::MEMORY >> 10
+    );
+    let mut shown = costliest(|cost| cost.wall.as_micros());
+    shown.extend(costliest(|cost| cost.peak.into()));
+    for run::Cost { name, wall, peak } in shown {
+        println!("{:>7}  {:>8}  {name}", wall.as_millis(), peak >> 10);
+    }
+    println!();
 }
 
 /// Limits and special files are made with the means of Unix.

@@ -18,8 +18,11 @@ fn main() {
     for runtime in Runtime::ALL {
         let there = runtime.is_there();
         let name = |what: &str| format!("{what}::{}", runtime.name());
-        let vectors = Trial::test(name("label vectors"), move || label_vectors(runtime));
-        trials.push(vectors.with_ignored_flag(!there));
+        for (number, case) in label_cases().into_iter().enumerate() {
+            let name = name(&format!("label vector::{number} ({})", case.name));
+            let vector = Trial::test(name, move || label_vector(runtime, &case));
+            trials.push(vector.with_ignored_flag(!there));
+        }
         let walk = Trial::test(name("a volume's life"), move || life(runtime));
         trials.push(walk.with_ignored_flag(!there || !Runtime::Native.is_there()));
     }
@@ -64,23 +67,17 @@ fn run(runtime: Runtime, folder: &Path, arguments: &[String], files: &[String]) 
 }
 
 /// With `--compat freebsd` every last sector is FreeBSD's.
-fn label_vectors(runtime: Runtime) -> Result<(), Failed> {
-    for (number, case) in label_cases().iter().enumerate() {
-        // These start slowly; every third case has one of each kind.
-        if matches!(runtime, Runtime::Module | Runtime::Node) && number % 3 != 0 {
-            continue;
-        }
-        let folder = TempDir::new()?;
-        let files = files_of(case, folder.path())?;
-        let arguments = [label_arguments(case), vec!["--compat".into(), "freebsd".into()]].concat();
-        let ours = run(runtime, folder.path(), &arguments, &files);
-        let expected_status = if case.result.exit == 0 { 0 } else { 16 };
-        check(ours.status == Some(expected_status), || format!("{arguments:?}: {ours:?}"))?;
-        for component in &case.result.components {
-            let sector = last_sector(&folder.path().join(&component.name), case.sector_size)?;
-            let same = case.result.exit != 0 || sha256_hex(&sector) == component.metadata_sector_sha256;
-            check(same, || format!("{arguments:?}: {}", component.name))?;
-        }
+fn label_vector(runtime: Runtime, case: &LabelCase) -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let files = files_of(case, folder.path())?;
+    let arguments = [label_arguments(case), vec!["--compat".into(), "freebsd".into()]].concat();
+    let ours = run(runtime, folder.path(), &arguments, &files);
+    let expected_status = if case.result.exit == 0 { 0 } else { 16 };
+    check(ours.status == Some(expected_status), || format!("{arguments:?}: {ours:?}"))?;
+    for component in &case.result.components {
+        let sector = last_sector(&folder.path().join(&component.name), case.sector_size)?;
+        let same = case.result.exit != 0 || sha256_hex(&sector) == component.metadata_sector_sha256;
+        check(same, || format!("{arguments:?}: {}", component.name))?;
     }
     Ok(())
 }

@@ -40,7 +40,7 @@ fn build(package: &str, example: &str) -> Result<PathBuf, Failed> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the repository");
     let target_dir = root.join("target/core-imports");
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--locked", "--release", "--package", package, "--example", example])
+        .args(["build", "--quiet", "--locked", "--package", package, "--example", example])
         .args(["--target", TARGET, "--target-dir"])
         .arg(&target_dir)
         .current_dir(root)
@@ -48,7 +48,7 @@ fn build(package: &str, example: &str) -> Result<PathBuf, Failed> {
     if !status.success() {
         return Err(format!("{example} of {package} does not build for {TARGET}").into());
     }
-    Ok(target_dir.join(TARGET).join("release/examples").join(format!("{example}.wasm")))
+    Ok(target_dir.join(TARGET).join("debug/examples").join(format!("{example}.wasm")))
 }
 
 fn target_is_installed() -> bool {

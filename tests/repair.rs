@@ -31,7 +31,7 @@ fn main() {
             trials.push(trial.with_ignored_flag(!runtime.is_there()));
         };
         for (set, status) in SETS {
-            add(format!("{set}::apply"), Box::new(move || apply(set, status, runtime)));
+            add(format!("repair::{set}"), Box::new(move || apply(set, status, runtime)));
         }
         add("saved_plan".into(), Box::new(move || saved_plan(runtime)));
         add("refusals".into(), Box::new(move || refusals(runtime)));

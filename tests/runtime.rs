@@ -3,6 +3,8 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use process_control::{ChildExt, Control};
@@ -124,12 +126,32 @@ impl Runtime {
 /// is a failure with a name and not the end of the whole run.
 #[must_use]
 pub fn output(command: &mut Command) -> Output {
+    try_output(command).unwrap_or_else(|reason| panic!("{reason}"))
+}
+
+/// As [`output`], for who can go on without.
+///
+/// # Errors
+///
+/// Why there is no output.
+pub fn try_output(command: &mut Command) -> Result<Output, String> {
+    /// For what a program that has ended left behind in its pipes.
+    const REST: Duration = Duration::from_secs(10);
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let ended = child.controlled_with_output().time_limit(PATIENCE).terminate_for_timeout().wait();
-    let output = ended.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let output = output.unwrap_or_else(|| panic!("{command:?} still runs after {PATIENCE:?}"));
-    output.into_std_lossy()
+    let child = child.map_err(|error| format!("{command:?}: {error}"))?;
+    let (sender, output) = mpsc::channel();
+    // In a thread, because a program's own children may hold its pipes open when it has long ended.
+    thread::spawn(move || {
+        let ended = child.controlled_with_output().time_limit(PATIENCE).terminate_for_timeout().wait();
+        // Nobody may want it any more.
+        _ = sender.send(ended);
+    });
+    match output.recv_timeout(PATIENCE + REST) {
+        Ok(Ok(Some(output))) => Ok(output.into_std_lossy()),
+        Ok(Ok(None)) => Err(format!("{command:?} still runs after {PATIENCE:?}")),
+        Ok(Err(error)) => Err(format!("{command:?}: {error}")),
+        Err(_) => Err(format!("{command:?} has ended, but what it started still has its pipes")),
+    }
 }
 
 /// Whether a tool was `found`. A missing one leaves its tests out, which the harness reports as ignored; in CI

@@ -1,12 +1,17 @@
 //! The table.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
+use virstor_inspect::collect::collect;
+use virstor_inspect::{Heap, InputFile, Options, Stage};
 use virstor_testkit::{MapEntry, Record, SetBuilder, SparseDisk, write_sparsely};
 
 /// What the program is given and what it has to answer.
@@ -89,6 +94,7 @@ pub(crate) fn all() -> Vec<Row> {
         arguments(),
         crate::changes::all(),
         crate::rescue::all(),
+        crate::serve::all(),
     ]
     .into_iter()
     .flatten()
@@ -140,6 +146,8 @@ fn not_images() -> Vec<Row> {
         ),
         row("no file", |_| {}, &["info", "f"], 8, &["virstor: f: no such file or directory"]),
         row("no file, status", |_| {}, &["status", "f"], 8, &["virstor: f: no such file or directory"]),
+        row("no file, report", |_| {}, &["report", "f"], 8, &["virstor: f: no such file or directory"])
+            .prints("There is no virstor volume in these files."),
         row(
             "a pipe with no writer",
             special,
@@ -207,6 +215,8 @@ fn broken_files() -> Vec<Row> {
         ),
         row("a name with terminal escapes", tricky, &["info", "c0"], 0, &[])
             .prints("volume \\x1b[2J\\x0a\\u{202e}x (id 7)"),
+        row("a name with terminal escapes, reported", tricky, &["report", "c0"], 0, &[])
+            .prints("## Volume `\\x1b[2J\\x0a\\u{202e}x`, id 7"),
         row("a name with terminal escapes, dumped", tricky, &["dump", "c0"], 0, &[]).prints("\\x1b[2J"),
         row("a name with terminal escapes, status", tricky, &["status", "c0"], 0, &[])
             .prints("&#27;[2J&#10;"),
@@ -371,6 +381,13 @@ fn absurd_numbers() -> Vec<Row> {
             &[],
         )
         .prints("35184372088832"),
+        row("1 PiB in chunks of 4 MiB", pebibyte, &["info", "c0"], 0, &[]).prints("1.0 PiB"),
+        row("1 PiB, mapped", pebibyte, &["map", "--totals", "c0"], 0, &[]).prints("1125899906842624"),
+        row("1 PiB, checked", pebibyte, &["check", "c0"], 0, &[]).prints("clean"),
+        row("65,535 components", crowd, &["info", "s"], 0, &[]).prints("complete: 65535 of 65535 components"),
+        row("65,535 components, checked", crowd, &["check", "s"], 0, &[]).prints("clean"),
+        row("65,535 components as JSON", crowd, &["info", "--json", "s"], 0, &[]).to(Stdout::Nowhere),
+        row("65,535 components, mapped", crowd, &["map", "--totals", "s"], 0, &[]).prints("134217728"),
     ]
 }
 
@@ -411,6 +428,9 @@ fn heaps() -> Vec<Row> {
         .and(everything),
         row("1,000 hostile records", thousand_hostile, &["info"], 4, &[]).and(everything).prints("1 of 65535"),
         row("1,000 hostile records as JSON", thousand_hostile, &["info", "--json"], 4, &[])
+            .and(everything)
+            .to(Stdout::Nowhere),
+        row("1,000 hostile records, reported", thousand_hostile, &["report", "--json"], 4, &[])
             .and(everything)
             .to(Stdout::Nowhere),
         row("1,000 hostile records, status", thousand_hostile, &["status"], 4, &["virstor: FreeBSD panics *"])
@@ -717,6 +737,33 @@ fn tricky(folder: &Path) {
 pub(crate) fn bad_entries(folder: &Path) {
     let set = SetBuilder::new("dev").components([1 << 20]).map(0, 0, 2);
     keep(folder, set.entry(1, MapEntry::allocated(9, 0)).entry(2, MapEntry::allocated(0, 700)));
+}
+
+/// A sparse file with a map of 2 GiB.
+fn pebibyte(folder: &Path) {
+    let set = SetBuilder::new("wide").chunk_size(4 << 20).components([4 << 30]).reserved(512);
+    keep(folder, set.virtual_chunks(1 << 28));
+}
+
+/// A specimen of as many components as a volume can have; no process may have as many files open.
+fn crowd(folder: &Path) {
+    let set = SetBuilder::new("crowd").components([1 << 20; 65_535]).virtual_chunks(1024);
+    let files = set.build().into_iter().map(|(name, disk)| InputFile {
+        provider: name.clone().into_bytes(),
+        label: name,
+        disk: Ok(Arc::new(disk)),
+        sector_size: None,
+        preferred: false,
+    });
+    let heap = Heap::look(files.collect(), Options::default(), &mut |_, _, _| ControlFlow::Continue(()));
+    let mut specimen = Vec::new();
+    let mut write = |bytes: &[u8]| {
+        specimen.extend_from_slice(bytes);
+        Ok::<_, Infallible>(())
+    };
+    let mut unheard = |_: Stage<'_>, _, _| ControlFlow::Continue(());
+    collect(&heap, &mut write, &mut unheard).expect("memory takes it all");
+    file(folder, "s", &specimen);
 }
 
 /// 200 volumes of four components each, and 200 strangers.

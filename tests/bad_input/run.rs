@@ -5,30 +5,39 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::sleep;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 use tempfile::TempDir;
 use virstor_testkit::sha256_hex;
 use virstor_tests::runtime::Runtime;
+use wait4::Wait4;
 
 use crate::rows::{Row, Stdout};
 
 /// How long a row may take, in an optimized build on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How much address space the program gets, in KiB.
-const MEMORY: u32 = 256 << 10;
+pub(crate) const MEMORY: u32 = 256 << 10;
 
 /// Contents are compared up to this length; of longer files the length is.
 const COMPARED: u64 = 2 << 20;
 
-pub(crate) fn run(row: &Row) -> Result<(), Failed> {
+/// What a row took.
+pub(crate) struct Cost {
+    pub(crate) name: &'static str,
+    pub(crate) wall: Duration,
+    /// The most memory at once, in bytes: what was in use, which is less than the address space.
+    pub(crate) peak: u64,
+}
+
+pub(crate) fn run(row: &Row) -> Result<Cost, Failed> {
     let folder = TempDir::new()?;
     (row.make)(folder.path());
     let before = listing(folder.path());
-    let (status, stdout, stderr) = execute(row, folder.path())?;
+    let (Ended { status, wall, peak }, stdout, stderr) = execute(row, folder.path())?;
     let told =
         format!("status {status}\nstdout {:.400}\nstderr {stderr:.2000}", stdout.escape_ascii().to_string());
 
@@ -52,7 +61,8 @@ pub(crate) fn run(row: &Row) -> Result<(), Failed> {
     for name in row.creates {
         check(after.remove(Path::new(name)).is_some(), &format!("{name} is not there"), &told)?;
     }
-    check(after == before, &format!("the files changed: {before:?} to {after:?}"), &told)
+    check(after == before, &format!("the files changed: {before:?} to {after:?}"), &told)?;
+    Ok(Cost { name: row.name, wall, peak })
 }
 
 fn check(holds: bool, what: &str, told: &str) -> Result<(), Failed> {
@@ -84,7 +94,7 @@ fn matches(line: &str, pattern: &str) -> bool {
     true
 }
 
-fn execute(row: &Row, folder: &Path) -> Result<(ExitStatus, Vec<u8>, String), Failed> {
+fn execute(row: &Row, folder: &Path) -> Result<(Ended, Vec<u8>, String), Failed> {
     let outside = TempDir::new()?;
     let (out, err) = (outside.path().join("out"), outside.path().join("err"));
     let stdout = match row.stdout {
@@ -103,24 +113,38 @@ fn execute(row: &Row, folder: &Path) -> Result<(ExitStatus, Vec<u8>, String), Fa
     if let Some(mut pipe) = child.stdout.take() {
         pipe.read_exact(&mut [0])?;
     }
-    let status = wait(&mut child)?;
+    let ended = wait(&mut child)?;
     let printed = if out.exists() { fs::read(&out)? } else { Vec::new() };
-    Ok((status, printed, String::from_utf8_lossy(&fs::read(&err)?).into_owned()))
+    Ok((ended, printed, String::from_utf8_lossy(&fs::read(&err)?).into_owned()))
 }
 
-fn wait(child: &mut Child) -> Result<ExitStatus, Failed> {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
+/// How a process ended and what it took.
+struct Ended {
+    status: ExitStatus,
+    wall: Duration,
+    peak: u64,
+}
+
+/// Waits until `child` has ended, but not for ever: nothing but waiting tells what it took, so another thread
+/// watches the time.
+fn wait(child: &mut Child) -> Result<Ended, Failed> {
+    let begun = Instant::now();
+    let process = child.id().to_string();
+    let (done, watched) = mpsc::channel::<()>();
+    let watch = std::thread::spawn(move || {
+        let late = watched.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout);
+        if late {
+            // When this fails, it has ended at the last moment.
+            _ = Command::new("kill").args(["-9", &process]).status();
         }
-        if Instant::now() > end {
-            child.kill()?;
-            child.wait()?;
-            return Err(format!("still running after {} s", PATIENCE.as_secs()).into());
-        }
-        sleep(Duration::from_millis(5));
+        late
+    });
+    let end = child.wait4()?;
+    drop(done);
+    if watch.join().map_err(|_| "the watch does not panic")? {
+        return Err(format!("still running after {} s", PATIENCE.as_secs()).into());
     }
+    Ok(Ended { status: end.status, wall: begun.elapsed(), peak: end.rusage.maxrss })
 }
 
 /// What is in the folder, by name: the digest of a short file, the length of a long one, the kind of others.

@@ -1,7 +1,9 @@
 //! A running server is asked to change.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::path::Path;
+use std::time::Instant;
 
 use libtest_mimic::Failed;
 use serde_json::Value;
@@ -9,7 +11,7 @@ use virstor_testkit::SetBuilder;
 use virstor_tests::runtime::{PATIENCE, Run, Runtime};
 
 use crate::places::Place;
-use crate::server::Server;
+use crate::server::{Server, read_request};
 use crate::tools::Tool;
 use crate::{Outcome, same};
 
@@ -64,10 +66,7 @@ pub(crate) fn full_volumes_grow(runtime: Runtime) -> Outcome {
     let chunk = (128 << 10).to_string();
     Tool::Python.run(place.path(), &["-c", FILL, &server.uri, "0", &chunk, "1"])?;
     let clients = [fill("0", "1"), fill(&(4 << 20).to_string(), "2")];
-    let deadline = std::time::Instant::now() + PATIENCE;
-    while status(&ctl(runtime, place.path(), &["status"]))?["waiting"] != 2 {
-        same("both wait in time", std::time::Instant::now() < deadline, true)?;
-    }
+    until_waiting(&place, 2)?;
     // What needs no room is done meanwhile.
     Tool::Python.run(place.path(), &["-c", FILL, &server.uri, "0", &chunk, "1"])?;
 
@@ -85,9 +84,18 @@ pub(crate) fn full_volumes_grow(runtime: Runtime) -> Outcome {
     let used = ctl(runtime, place.path(), &["remove", "new0"]);
     same("a component in use stays", used.status, Some(8))?;
     status(&ctl(runtime, place.path(), &["add", "new2"]))?;
+    // Who comes now finds those that were added, by their numbers.
+    for (number, name) in [(3, "new0"), (5, "new2")] {
+        let export = server.export(&format!("component/{number}"));
+        Tool::Nbdcopy.run(place.path(), &[&export, "copy"])?;
+        let (copy, file) = (fs::read(place.path().join("copy"))?, fs::read(place.path().join(name))?);
+        same(name, copy == file, true)?;
+    }
     let left = status(&ctl(runtime, place.path(), &["remove", "new2"]))?;
     same("components", left["components"].as_array().map(Vec::len), Some(5))?;
     same("nobody waits", &left["waiting"], &Value::from(0))?;
+    let gone = Tool::Nbdinfo.run(place.path(), &["--size", &server.export("component/5")]);
+    same("what was removed is not offered", gone.is_err(), true)?;
 
     status(&ctl(runtime, place.path(), &["stop"]))?;
     same("it ends", server.wait()?.0.code(), Some(0))?;
@@ -127,6 +135,90 @@ pub(crate) fn changes_are_atomic(runtime: Runtime) -> Outcome {
     same("it ends", server.wait()?.0.code(), Some(0))?;
     place.check(&[])?;
     same("contents", place.contents()?[..20 << 20].iter().all(|byte| *byte == 9), true)
+}
+
+/// Waits until as many clients wait for room.
+fn until_waiting(place: &Place, count: u64) -> Outcome {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let now = status(&ctl(Runtime::Native, place.path(), &["status"]))?;
+        if now["waiting"] == count {
+            return Ok(());
+        }
+        let line = format!("{} clients wait, and {count} should", now["waiting"]);
+        same(&line, Instant::now() < deadline, true)?;
+    }
+}
+
+/// How a client dies that waits for room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Death {
+    /// It closes its end, and nothing that it said is left.
+    Quiet,
+    /// It closes its end behind requests that nobody has looked at yet.
+    InMidst,
+    /// It resets the connection.
+    Reset,
+    /// It does so behind more than the server takes from a client that waits.
+    ResetBehindMuch,
+}
+
+/// A client that waits and dies does not keep the others waiting behind it.
+pub(crate) fn waiting_clients_die(runtime: Runtime) -> Outcome {
+    let disks = SetBuilder::new("dev").components([1 << 20; 2]).virtual_chunks(64).build();
+    let mut place = Place::built(&disks)?;
+    let options = ["--write", "--when-full", "wait", "--control", "control", "--quiet", "--json"];
+    let server = Server::start_json(runtime, &place, &options)?;
+    File::create(place.path().join("new"))?.set_len(3 << 20)?;
+    let write = |chunk: u64| {
+        let mut request = read_request(chunk, chunk * (128 << 10), 512);
+        request[7] = 1;
+        request.extend([0x5a; 512]);
+        request
+    };
+    // More than there is room for; the last chunks are left to be asked for.
+    let (mut first, _) = server.choose()?;
+    first.write_all(&(0..40).flat_map(write).collect::<Vec<_>>())?;
+    until_waiting(&place, 1)?;
+    drop(first);
+    until_waiting(&place, 0)?;
+    for death in [Death::Quiet, Death::InMidst, Death::Reset, Death::ResetBehindMuch] {
+        let (mut dying, _) = server.choose()?;
+        let behind = match death {
+            Death::Quiet => 0,
+            Death::InMidst => 20,
+            Death::Reset | Death::ResetBehindMuch => 60,
+        };
+        // The reply to the first one, which needs no room, is not read by who is to reset.
+        dying.write_all(&[write(0), write(50)].concat())?;
+        until_waiting(&place, 1)?;
+        let much = if death == Death::ResetBehindMuch { 8 } else { 1 };
+        dying.write_all(&(0..behind * much).flat_map(|_| write(51)).collect::<Vec<_>>())?;
+        if matches!(death, Death::Quiet | Death::InMidst) {
+            dying.read_exact(&mut [0; 16])?;
+        }
+        drop(dying);
+        until_waiting(&place, 0)
+            .map_err(|error| format!("{death:?}: {}", error.message().unwrap_or_default()))?;
+    }
+    // Somebody who lives waits behind one who does not, and is served when there is room.
+    let (mut dying, _) = server.choose()?;
+    dying.write_all(&write(50))?;
+    until_waiting(&place, 1)?;
+    let (mut living, _) = server.choose()?;
+    living.write_all(&write(60))?;
+    until_waiting(&place, 2)?;
+    drop(dying);
+    until_waiting(&place, 1)?;
+    status(&ctl(Runtime::Native, place.path(), &["add", "new"]))?;
+    let mut reply = [0; 16];
+    living.read_exact(&mut reply)?;
+    same("reply", &reply[..8], b"\x67\x44\x66\x98\0\0\0\0".as_slice())?;
+    drop(living);
+    status(&ctl(Runtime::Native, place.path(), &["stop"]))?;
+    same("it ends", server.wait()?.0.code(), Some(0))?;
+    place.files.push("new".into());
+    place.check(&[])
 }
 
 /// Nobody answers where there is no server.

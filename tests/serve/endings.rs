@@ -6,7 +6,8 @@ use serde_json::Value;
 use virstor_tests::runtime::Runtime;
 
 use crate::places::Place;
-use crate::server::{Server, ended};
+use crate::process::Process;
+use crate::server::Server;
 use crate::tools::Tool;
 use crate::{Outcome, same};
 
@@ -25,16 +26,13 @@ pub(crate) fn record(runtime: Runtime) -> Outcome {
     let options = ["--quiet", "--exit-after-last", "--log", "jsonl", "--stats", "json", "--json"];
     let arguments = [&["serve", "--listen", "127.0.0.1:0"], &options[..]].concat();
     let mut command = runtime.command(place.path(), &place.arguments(&arguments));
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let mut document = String::new();
-    let stdout = child.stdout.take().ok_or("it is piped")?;
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut document)?;
-    let document: Value = serde_json::from_str(&document)?;
+    let server = Process::start(command.stdin(Stdio::null()))?;
+    let document: Value = serde_json::from_str(&server.line()?)?;
     same("first export", &document["exports"][0]["name"], &Value::from("dev"))?;
     let uri = document["listening"][0].as_str().ok_or("a URI")?;
     let copied = Tool::Nbdcopy.run(place.path(), &["--connections=1", uri, "null:"]);
     same("the copy fails", copied.is_err(), true)?;
-    let (status, said) = ended(&mut child)?;
+    let (status, said) = server.wait()?;
     same("status", status.code(), Some(0))?;
 
     let lines: Vec<Value> = said.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
@@ -93,15 +91,13 @@ pub(crate) fn unix_socket() -> Outcome {
     // What a server that was killed leaves behind is in nobody's way.
     drop(std::os::unix::net::UnixListener::bind(place.path().join("socket"))?);
     let mut command = Runtime::Native.command(place.path(), &place.arguments(&options));
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let mut line = String::new();
-    let stdout = child.stdout.take().ok_or("it is piped")?;
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line)?;
+    let server = Process::start(command.stdin(Stdio::null()))?;
+    let line = server.line()?;
     let uri = line.trim().trim_start_matches("listening on ");
     same("URI", uri, "nbd+unix:///?socket=socket")?;
     let copy = Tool::Nbdcopy.run(place.path(), &[uri, "-"])?;
     same("bytes", copy.len(), 8 << 20)?;
-    let (status, _) = ended(&mut child)?;
+    let (status, _) = server.wait()?;
     same("status", status.code(), Some(0))?;
     same("the socket is there", place.path().join("socket").exists(), false)
 }

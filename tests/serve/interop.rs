@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use libtest_mimic::Failed;
 use virstor_testkit::{SetBuilder, SplitMix64, sha256_hex};
-use virstor_tests::runtime::{PATIENCE, Runtime};
+use virstor_tests::runtime::{self, PATIENCE, Runtime};
 
 use crate::places::Place;
+use crate::process::Process;
 use crate::server::Server;
 use crate::tools::Tool;
 use crate::{Outcome, same};
@@ -179,7 +180,7 @@ pub(crate) fn mounted(runtime: Runtime) -> Outcome {
 
 /// An image in the file system, which a server of its own serves through `nbdfuse --command`.
 struct Mount {
-    child: std::process::Child,
+    process: Process,
     /// The image.
     file: std::path::PathBuf,
     folder: tempfile::TempDir,
@@ -190,15 +191,15 @@ impl Mount {
         let folder = tempfile::tempdir()?;
         let server = runtime.command(place.path(), &place.arguments(verb));
         let file = folder.path().join("volume");
-        let mut child = Command::new("nbdfuse");
-        child.arg(&file).arg("--command").arg(server.get_program()).args(server.get_args());
-        child.current_dir(place.path()).stdin(Stdio::null()).stdout(Stdio::null());
+        let mut command = Command::new("nbdfuse");
+        command.arg(&file).arg("--command").arg(server.get_program()).args(server.get_args());
+        command.current_dir(place.path()).stdin(Stdio::null());
         // A file to mount upon, as nbdfuse wants it for a single image.
         std::fs::write(&file, b"")?;
-        let mut mount = Self { child: child.spawn()?, file, folder };
+        let mount = Self { process: Process::start(&mut command)?, file, folder };
         let deadline = Instant::now() + PATIENCE;
         while std::fs::metadata(&mount.file)?.len() == 0 {
-            if mount.child.try_wait()?.is_some() || Instant::now() > deadline {
+            if mount.process.has_ended()? || Instant::now() > deadline {
                 return Err("nbdfuse does not mount".into());
             }
             std::thread::sleep(std::time::Duration::from_millis(20));
@@ -209,13 +210,7 @@ impl Mount {
     /// Unmounts, and waits until the server is gone with its client.
     fn end(mut self) -> Outcome {
         unmount(&self.file);
-        let deadline = Instant::now() + PATIENCE;
-        while self.child.try_wait()?.is_none() {
-            if Instant::now() > deadline {
-                return Err("nbdfuse does not end".into());
-            }
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
+        self.process.wait()?;
         drop(std::mem::replace(&mut self.folder, tempfile::tempdir()?));
         Ok(())
     }
@@ -223,16 +218,13 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        if let Ok(None) = self.child.try_wait() {
+        if matches!(self.process.has_ended(), Ok(false)) {
             unmount(&self.file);
-            // It may have ended since.
-            _ = self.child.kill();
-            _ = self.child.wait();
         }
     }
 }
 
 fn unmount(file: &std::path::Path) {
     // One that is not mounted needs none.
-    _ = Command::new("fusermount3").arg("-u").arg(file).stderr(Stdio::null()).status();
+    _ = runtime::output(Command::new("fusermount3").arg("-u").arg(file));
 }

@@ -8,6 +8,7 @@ mod interop;
 mod killed;
 mod overlay;
 mod places;
+mod process;
 mod server;
 mod stdio;
 mod survival;
@@ -17,6 +18,7 @@ mod writes;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use virstor_testkit::GoldenSet;
+use virstor_testkit::vectors::write_cases;
 use virstor_tests::runtime::{Runtime, have};
 
 use crate::tools::Tool;
@@ -33,18 +35,16 @@ fn main() {
     let mut trials = Vec::new();
     for runtime in NETWORKED {
         for set in GoldenSet::names() {
-            if runtime != Runtime::Native && !HANDFUL.contains(&set.as_str()) {
-                continue;
-            }
             // Only what the kernel could read was hashed.
             if GoldenSet::load(&set).device_sha256().is_some() {
-                let name = format!("{set}::nbdcopy");
-                trials.push(trial(&name, runtime, &[Tool::Nbdcopy], move || contents::copy(runtime, &set)));
+                let name = format!("nbdcopy::{set}");
+                let test = move || contents::copy(runtime, &set);
+                trials.push(parity_trial(&name, runtime, &[Tool::Nbdcopy], test));
             }
         }
         for set in HANDFUL {
             let test = move || contents::qemu(runtime, set);
-            trials.push(trial(&format!("{set}::qemu"), runtime, &[Tool::QemuImg], test));
+            trials.push(parity_trial(&format!("qemu-img::{set}"), runtime, &[Tool::QemuImg], test));
         }
         let mut add = |name: &str, tools: &[Tool], test: fn(Runtime) -> Outcome| {
             trials.push(trial(name, runtime, tools, move || test(runtime)));
@@ -64,7 +64,6 @@ fn main() {
         add("what_was_done_is_on_record", &[Tool::Nbdinfo], endings::record);
         add("addresses_that_cannot_be_had_are_named", &[], endings::address);
         add("writers_see_what_any_of_them_wrote", &[Tool::Python], writes::like_zeros);
-        add("write_vectors", &[Tool::Python], vectors::write);
         add("a_full_volume_refuses_what_needs_room", &[Tool::Python], writes::full);
         add("unsound_sets_are_not_written_to", &[], writes::unsound);
         add("a_partition_is_written_through", &[Tool::Python], writes::partition);
@@ -76,6 +75,7 @@ fn main() {
         add("an_overlay_that_was_cut_goes_on", &[Tool::Python], overlay::cut);
         add("what_was_flushed_survives_a_kill", &[Tool::Python], killed::while_writing);
         add("a_full_volume_grows_while_clients_wait", &[Tool::Python], control::full_volumes_grow);
+        add("waiting_clients_that_die_make_room", &[], control::waiting_clients_die);
         add("components_come_and_go_under_load", &[Tool::Python], control::changes_are_atomic);
         add("nbdcopy_goes_in_out_and_across", &[Tool::Nbdcopy], interop::nbdcopy);
         add("qemu_io_finds_its_patterns", &[Tool::QemuIo], interop::qemu_io);
@@ -91,6 +91,11 @@ fn main() {
         trials.push(trial("a_file_system_is_read_from_a_mount", runtime, &[Tool::Nbdfuse, Tool::Fls], test));
     }
     for runtime in Runtime::ALL {
+        for case in write_cases() {
+            let name = format!("write vector::{}", case.name);
+            let test = move || vectors::write(runtime, &case);
+            trials.push(parity_trial(&name, runtime, &[Tool::Python], test));
+        }
         let test = move || stdio::reads(runtime);
         trials.push(trial("one_client_is_served_over_stdio", runtime, &[Tool::Python], test));
         trials.push(trial("end_of_input_is_the_end", runtime, &[], move || stdio::end_of_input(runtime)));
@@ -107,21 +112,36 @@ fn main() {
         add("a_set_has_one_writer", &[], writes::locked);
         add("ctl_says_that_no_server_answers", &[], control::nobody);
         add("an_overlay_has_one_server", &[], overlay::locked);
+        add("nobody_writes_below_an_overlay", &[], overlay::originals_locked);
         add("a_file_that_cannot_be_written_is_named", &[], writes::read_only_file);
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-/// A case in a runtime. Where something is missing it is not run, and in CI it fails.
+/// A case in a runtime.
 fn trial(
     name: &str,
     runtime: Runtime,
     tools: &[Tool],
     test: impl FnOnce() -> Outcome + Send + 'static,
 ) -> Trial {
+    Trial::test(format!("{}::{name}", runtime.name()), test).with_ignored_flag(lacks(runtime, tools))
+}
+
+/// A golden set or a vector, `KIND::NAME`, in a runtime: a cell in the table of all runtimes.
+fn parity_trial(
+    name: &str,
+    runtime: Runtime,
+    tools: &[Tool],
+    test: impl FnOnce() -> Outcome + Send + 'static,
+) -> Trial {
+    Trial::test(format!("{name}::{}", runtime.name()), test).with_ignored_flag(lacks(runtime, tools))
+}
+
+/// Whether something is missing. Then a case is not run, and in CI it ends the run.
+fn lacks(runtime: Runtime, tools: &[Tool]) -> bool {
     let missing = runtime.missing().or_else(|| tools.iter().find_map(|tool| tool.missing()));
-    let ignored = !have(missing.is_none(), &missing.unwrap_or_default());
-    Trial::test(format!("{}::{name}", runtime.name()), test).with_ignored_flag(ignored)
+    !have(missing.is_none(), &missing.unwrap_or_default())
 }
 
 /// Fails unless both are equal, and shows both.

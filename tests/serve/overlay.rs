@@ -1,7 +1,5 @@
 //! What clients write goes to an overlay, and from there where the user wants it.
 
-use std::collections::BTreeMap;
-
 use libtest_mimic::Failed;
 use serde_json::Value;
 use virstor_tests::runtime::Runtime;
@@ -40,11 +38,6 @@ h.shutdown()
 open(image, "wb").write(model)
 "#;
 
-fn files(place: &Place) -> Result<BTreeMap<String, Vec<u8>>, Failed> {
-    let read = |name: &String| Ok((name.clone(), std::fs::read(place.path().join(name))?));
-    place.files.iter().map(read).collect()
-}
-
 fn session(runtime: Runtime, place: &Place, seed: &str) -> Outcome {
     let server = Server::start(runtime, place, &["--overlay", "overlay"])?;
     Tool::Python.run(place.path(), &["-c", WRITE, &server.uri, seed, "model"])?;
@@ -68,17 +61,17 @@ fn overlay(runtime: Runtime, place: &Place, action: &str) -> Result<Value, Faile
 pub(crate) fn committed(runtime: Runtime) -> Outcome {
     let place = Place::fresh()?;
     std::fs::write(place.path().join("model"), place.contents()?)?;
-    let before = files(&place)?;
+    let before = place.components()?;
     for seed in ["1", "2", "3"] {
         session(runtime, &place, seed)?;
-        same("the files are as they were", files(&place)? == before, true)?;
+        same("the files are as they were", place.components()? == before, true)?;
     }
     let held = overlay(runtime, &place, "diff")?;
     same("something is held", held["bytes"].as_u64() > Some(1 << 20), true)?;
     let parts =
         |part: &str| held["changes"].as_array().is_some_and(|it| it.iter().any(|it| it["part"] == part));
     same("map, records and chunks", parts("map") && parts("record") && parts("chunks"), true)?;
-    same("diff changes nothing", files(&place)? == before, true)?;
+    same("diff changes nothing", place.components()? == before, true)?;
 
     let done = overlay(runtime, &place, "commit")?;
     same("outcome", &done["outcome"], &Value::from("committed"))?;
@@ -89,14 +82,14 @@ pub(crate) fn committed(runtime: Runtime) -> Outcome {
 
     let run = runtime.run(place.path(), &place.arguments(&["undo", "virstor-undo-dev-1.log"]));
     same("undo", run.status, Some(0))?;
-    same("everything is as it was", files(&place)? == before, true)
+    same("everything is as it was", place.components()? == before, true)
 }
 
 /// What was given up leaves nothing behind.
 pub(crate) fn dropped(runtime: Runtime) -> Outcome {
     let place = Place::of("38-shuffled")?;
     std::fs::write(place.path().join("model"), place.contents()?)?;
-    let before = files(&place)?;
+    let before = place.components()?;
     // A full volume is no failure of the overlay's, so little is written.
     let server = Server::start(runtime, &place, &["--overlay", "overlay"])?;
     let write =
@@ -106,7 +99,7 @@ pub(crate) fn dropped(runtime: Runtime) -> Outcome {
     let done = overlay(runtime, &place, "drop")?;
     same("outcome", &done["outcome"], &Value::from("dropped"))?;
     same("the overlay is gone", place.path().join("overlay").exists(), false)?;
-    same("the files are as they were", files(&place)? == before, true)
+    same("the files are as they were", place.components()? == before, true)
 }
 
 /// An overlay belongs to one set in one state, and to one program at a time.
@@ -152,6 +145,27 @@ pub(crate) fn locked() -> Outcome {
     same("status", second.status, Some(8))?;
     same("reason", second.stderr.contains("is in use by another program"), true)?;
     server.end()
+}
+
+/// What an overlay lies over is written to by nobody else, and an overlay is laid over nothing that somebody writes to;
+/// two overlays are in nobody's way.
+pub(crate) fn originals_locked() -> Outcome {
+    let place = Place::fresh()?;
+    let refused = |options: &[&str]| -> Outcome {
+        let serve = [&["serve", "--listen", "127.0.0.1:0"], options].concat();
+        let run = Runtime::Native.run(place.path(), &place.arguments(&serve));
+        same("status", run.status, Some(8))?;
+        let expected = format!("virstor: {}: is locked by another program\n", place.files[0]);
+        same("reason", run.stderr, expected)
+    };
+    let server = Server::start(Runtime::Native, &place, &["--overlay", "overlay"])?;
+    refused(&["--write"])?;
+    Server::start(Runtime::Native, &place, &["--overlay", "other"])?.end()?;
+    server.end()?;
+    let writer = Server::start(Runtime::Native, &place, &["--write"])?;
+    refused(&["--overlay", "third"])?;
+    same("nothing was begun", place.path().join("third").exists(), false)?;
+    writer.end()
 }
 
 /// An overlay whose last flush was cut off holds what was flushed before, and sessions go on from there.

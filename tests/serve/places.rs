@@ -1,5 +1,6 @@
 //! Folders with sets in them.
 
+use std::collections::BTreeMap;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
@@ -83,6 +84,12 @@ impl Place {
         Ok(std::fs::read(self.path().join("exported.raw"))?)
     }
 
+    /// The bytes of its components.
+    pub(crate) fn components(&self) -> Result<BTreeMap<String, Vec<u8>>, Failed> {
+        let read = |name: &String| Ok((name.clone(), std::fs::read(self.path().join(name))?));
+        self.files.iter().map(read).collect()
+    }
+
     /// Fails unless `check` finds nothing but what `codes` allow.
     pub(crate) fn check(&self, codes: &[&str]) -> Result<(), Failed> {
         let report: serde_json::Value = serde_json::from_slice(&self.virstor(&["check", "--json"])?)?;
@@ -131,7 +138,7 @@ impl Place {
     pub(crate) fn virstor(&self, verb: &[&str]) -> Result<Vec<u8>, Failed> {
         let run = Runtime::Native.run(self.path(), &self.arguments(verb));
         match run.status {
-            Some(0 | 4) => Ok(run.stdout),
+            Some(0 | 1 | 4) => Ok(run.stdout),
             _ => Err(format!("{verb:?}: {run:?}").into()),
         }
     }

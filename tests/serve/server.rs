@@ -1,21 +1,20 @@
 //! The server under test, on a port of its own.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 use virstor_tests::runtime::{PATIENCE, Runtime};
 
+use crate::Outcome;
 use crate::places::Place;
-
-/// How long a server whose last client is leaving has before it is killed.
-const SETTLING: Duration = Duration::from_millis(500);
+use crate::process::Process;
 
 /// A server that is running. It is gone when this is.
 pub(crate) struct Server {
-    child: Child,
+    process: Process,
     runtime: Runtime,
     /// Where its volume is.
     pub(crate) uri: String,
@@ -24,29 +23,19 @@ pub(crate) struct Server {
 impl Server {
     /// Serves what is in `place`.
     pub(crate) fn start(runtime: Runtime, place: &Place, options: &[&str]) -> Result<Self, Failed> {
-        let options = [&["serve", "--listen", "127.0.0.1:0"], options].concat();
-        let mut command = runtime.command(place.path(), &place.arguments(&options));
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut line)?;
+        let (process, line) = begin(runtime, place, options)?;
         let Some(uri) = line.trim().strip_prefix("listening on ").map(String::from) else {
-            _ = child.kill();
-            let (_, complaint) = ended(&mut child)?;
-            return Err(format!("{command:?} said {line:?} and {complaint}").into());
+            return Err(format!("{options:?}: it says {line:?}").into());
         };
-        Ok(Self { child, runtime, uri })
+        Ok(Self { process, runtime, uri })
     }
 
     /// As [`start`](Self::start), for options with `--json`.
     pub(crate) fn start_json(runtime: Runtime, place: &Place, options: &[&str]) -> Result<Self, Failed> {
-        let options = [&["serve", "--listen", "127.0.0.1:0"], options].concat();
-        let mut command = runtime.command(place.path(), &place.arguments(&options));
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut line)?;
+        let (process, line) = begin(runtime, place, options)?;
         let document: serde_json::Value = serde_json::from_str(&line)?;
         let uri = document["listening"][0].as_str().ok_or("a URI")?.to_string();
-        Ok(Self { child, runtime, uri })
+        Ok(Self { process, runtime, uri })
     }
 
     /// The URI of another of its exports.
@@ -56,14 +45,15 @@ impl Server {
 
     /// The program's process, or that of the runtime around it.
     pub(crate) fn process(&self) -> u32 {
-        self.child.id()
+        self.process.id()
     }
 
     /// A bare connection.
     pub(crate) fn connect(&self) -> Result<TcpStream, Failed> {
         let address = self.uri.strip_prefix("nbd://").expect("it listens on TCP");
-        let stream = TcpStream::connect(address)?;
+        let stream = TcpStream::connect_timeout(&address.parse()?, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
         Ok(stream)
     }
 
@@ -83,55 +73,57 @@ impl Server {
 
     /// Asks it to end, and waits until it has. In WebAssembly nobody hears signals, so there it is killed: with the
     /// last client it left everything in order.
-    pub(crate) fn end(mut self) -> Result<(), Failed> {
+    pub(crate) fn end(self) -> Outcome {
         if self.runtime == Runtime::Native {
             Command::new("kill").arg(self.process().to_string()).status()?;
-            let (status, said) = ended(&mut self.child)?;
+            let (status, said) = self.process.wait()?;
             if status.code() != Some(0) {
                 return Err(format!("it ended with {status} and said {said}").into());
             }
         } else {
-            // No signal reaches a component, so it ends as in a crash. Once its last client has left it has settled all
-            // there is to settle, and that is soon; a client that has ended may not be gone yet for the server.
-            std::thread::sleep(SETTLING);
-            self.child.kill()?;
-            self.child.wait()?;
+            self.has_seen_all_leave()?;
+            self.process.kill();
         }
         Ok(())
     }
 
+    /// Returns when the server has dealt with the end of every client that has gone: its one loop turns to those it
+    /// has before it greets one that came later, and what is left to do for a client takes it two turns at most.
+    fn has_seen_all_leave(&self) -> Outcome {
+        (0..3).try_for_each(|_| persistently(|| Ok(self.connect()?.read_exact(&mut [0; 18])?)))
+    }
+
     /// Waits for it to end by itself; gives how, and what it said on stderr.
-    pub(crate) fn wait(mut self) -> Result<(ExitStatus, String), Failed> {
-        ended(&mut self.child)
+    pub(crate) fn wait(self) -> Result<(ExitStatus, String), Failed> {
+        self.process.wait()
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended before.
-        _ = self.child.kill();
-        _ = self.child.wait();
-    }
-}
-
-/// Waits until `child` has ended, but not for ever.
-pub(crate) fn ended(child: &mut Child) -> Result<(ExitStatus, String), Failed> {
-    let deadline = Instant::now() + PATIENCE;
-    let status = loop {
-        match child.try_wait()? {
-            Some(status) => break status,
-            None if Instant::now() > deadline => {
-                _ = child.kill();
-                return Err("it does not end".into());
-            }
-            None => std::thread::sleep(Duration::from_millis(10)),
+/// Starts a server on a port that nobody has, and gives the first line it prints.
+fn begin(runtime: Runtime, place: &Place, options: &[&str]) -> Result<(Process, String), Failed> {
+    let options = [&["serve", "--listen", "127.0.0.1:0"], options].concat();
+    let mut command = runtime.command(place.path(), &place.arguments(&options));
+    let process = Process::start(command.stdin(Stdio::null()))?;
+    match process.line() {
+        Ok(line) => Ok((process, line)),
+        Err(error) => {
+            process.kill();
+            let (status, complaint) = process.wait()?;
+            let why = error.message().unwrap_or_default();
+            Err(format!("{command:?}: {why}; it ended with {status} and said {complaint}").into())
         }
-    };
-    let mut complaint = String::new();
-    if let Some(mut stderr) = child.stderr.take() {
-        stderr.read_to_string(&mut complaint)?;
     }
-    Ok((status, complaint))
+}
+
+/// Does what may not be possible yet, until it is.
+pub(crate) fn persistently(work: impl Fn() -> Outcome) -> Outcome {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match work() {
+            Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
+            outcome => return outcome,
+        }
+    }
 }
 
 /// The request that reads, as it is on the wire.

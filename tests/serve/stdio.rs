@@ -7,7 +7,7 @@ use virstor_testkit::GoldenSet;
 use virstor_tests::runtime::Runtime;
 
 use crate::places::Place;
-use crate::server::ended;
+use crate::process::Process;
 use crate::tools::Tool;
 use crate::{Outcome, same};
 
@@ -52,9 +52,9 @@ pub(crate) fn end_of_input(runtime: Runtime) -> Outcome {
     let place = Place::of("01-fresh-single")?;
     for said in [&[][..], &[0, 0, 0, 3], b"\0\0\0\x03IHAVEOPT\0\0"] {
         let mut command = runtime.command(place.path(), &place.arguments(&["serve", "--stdio"]));
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-        child.stdin.take().expect("it is piped").write_all(said)?;
-        let (status, complaint) = ended(&mut child)?;
+        let server = Process::start(command.stdin(Stdio::piped()))?;
+        server.input().expect("it is piped").write_all(said)?;
+        let (status, complaint) = server.wait()?;
         same("status and stderr", (status.code(), complaint.as_str()), (Some(0), ""))?;
     }
     Ok(())

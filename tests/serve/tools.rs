@@ -54,13 +54,12 @@ impl Tool {
             Self::Nbdfuse if std::fs::File::open("/dev/fuse").is_err() => return Some("/dev/fuse".into()),
             _ => &["--version"],
         };
-        let mut command = Command::new(self.path());
-        let status = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        let works = status.is_ok_and(|status| status.success());
+        let output = runtime::try_output(&mut self.command(arguments));
+        let works = output.is_ok_and(|output| output.status.success());
         (!works).then(|| format!("{self:?} ({})", self.path().display()))
     }
 
-    pub(crate) fn command(self, arguments: &[&str]) -> Command {
+    fn command(self, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.path());
         command.args(arguments).stdin(Stdio::null());
         command

@@ -1,41 +1,33 @@
-//! The vectors of writes, over the network: what FreeBSD's own code left on every disk, to the bit.
+//! The vectors of writes, by a client over standard streams: what FreeBSD's own code left on every disk, to the bit.
 
 use std::fs::{self, File};
 
 use libtest_mimic::Failed;
-use virstor_testkit::vectors::{WriteCase, write_cases};
+use virstor_testkit::vectors::WriteCase;
 use virstor_testkit::{pattern, sha256_of_file};
 use virstor_tests::runtime::Runtime;
 
 use crate::places::Place;
-use crate::server::Server;
 use crate::tools::Tool;
 use crate::{Outcome, same};
 
-/// Writes the data of a file, one request for each `OFFSET:LENGTH`. `argv`: URI, file, those.
+/// Writes the data of a file, one request for each `OFFSET:LENGTH`. `argv`: file, those, `--`, the
+/// server.
 const WRITE_ALL: &str = r#"
 import nbd, sys
 h = nbd.NBD()
-h.connect_uri(sys.argv[1])
-with open(sys.argv[2], "rb") as data:
-    for extent in sys.argv[3:]:
+end = sys.argv.index("--")
+h.connect_command(sys.argv[end + 1:])
+with open(sys.argv[1], "rb") as data:
+    for extent in sys.argv[2:end]:
         offset, length = map(int, extent.split(":"))
         h.pwrite(data.read(length), offset)
 h.shutdown()
 "#;
 
-/// Every case written by a client, the last that leaves closing the volume: each component and the volume are what
-/// they were after FreeBSD's close.
-pub(crate) fn write(runtime: Runtime) -> Outcome {
-    write_cases().iter().try_for_each(|case| {
-        replay(runtime, case).map_err(|why| {
-            let why = why.message().unwrap_or("no reason").to_string();
-            format!("{}: {why}", case.name).into()
-        })
-    })
-}
-
-fn replay(runtime: Runtime, case: &WriteCase) -> Outcome {
+/// A case written by a client whose leaving closes the volume: each component and the volume are what they were after
+/// FreeBSD's close.
+pub(crate) fn write(runtime: Runtime, case: &WriteCase) -> Outcome {
     let place = labelled(case)?;
     let mut data = Vec::new();
     let mut extents = Vec::new();
@@ -47,12 +39,12 @@ fn replay(runtime: Runtime, case: &WriteCase) -> Outcome {
     }
     fs::write(place.path().join("data"), data)?;
 
-    let server = Server::start(runtime, &place, &["--write", "--exit-after-last"])?;
-    let arguments = ["-c", WRITE_ALL, &server.uri, "data"];
-    let extents = extents.iter().map(String::as_str);
-    Tool::Python.run(place.path(), &arguments.into_iter().chain(extents).collect::<Vec<_>>())?;
-    let (status, complaint) = server.wait()?;
-    same("status", (status.code(), complaint), (Some(0), String::new()))?;
+    let server = runtime.command(place.path(), &place.arguments(&["serve", "--stdio", "--write"]));
+    let mut words = vec!["-c", WRITE_ALL, "data"];
+    words.extend(extents.iter().map(String::as_str));
+    words.extend(["--", server.get_program().to_str().ok_or("a path in UTF-8")?]);
+    words.extend(server.get_args().filter_map(|word| word.to_str()));
+    Tool::Python.run(place.path(), &words)?;
 
     for (name, expected) in &case.components_after_close {
         same(name, &sha256_of_file(&place.path().join(name))?, expected)?;

@@ -189,7 +189,7 @@ fn files(place: &Place) -> Result<Vec<Vec<u8>>, Failed> {
     Ok(names.iter().map(|name| std::fs::read(name.path())).collect::<Result<_, _>>()?)
 }
 
-/// Two programs do not write to one set; reading it is nobody's business.
+/// Two programs do not write to one set, nor one to what another serves; who serves what another writes to says so.
 pub(crate) fn locked() -> Outcome {
     let place = Place::fresh()?;
     let server = Server::start(Runtime::Native, &place, &["--write"])?;
@@ -197,9 +197,19 @@ pub(crate) fn locked() -> Outcome {
         Runtime::Native.run(place.path(), &place.arguments(&["serve", "--write", "--listen", "127.0.0.1:0"]));
     same("status", second.status, Some(8))?;
     same("reason", second.stderr.contains("is locked by another program"), true)?;
-    let reader = Server::start(Runtime::Native, &place, &[])?;
-    reader.end()?;
+    let reader = Server::start(Runtime::Native, &place, &["--exit-after-last"])?;
+    drop(reader.choose()?);
+    let (_, said) = reader.wait()?;
+    same("a note", said.contains("is locked by another program, which writes to it"), true)?;
     server.end()?;
+
+    let reader = Server::start(Runtime::Native, &place, &[])?;
+    let writer =
+        Runtime::Native.run(place.path(), &place.arguments(&["serve", "--write", "--listen", "127.0.0.1:0"]));
+    same("status", writer.status, Some(8))?;
+    same("reason", writer.stderr.contains("is locked by another program"), true)?;
+    Server::start(Runtime::Native, &place, &[])?.end()?;
+    reader.end()?;
     Server::start(Runtime::Native, &place, &["--write"])?.end()
 }
 

@@ -22,10 +22,10 @@ const { addressDigits, clampRow, copied, needle, readings, revealed, span } = aw
 const { cellOf, indexOf } = await model('hilbert');
 const layout = await model('layout');
 const { ranked, score } = await model('match');
-const { markdown } = await model('report');
 const { HOME, fromFragment, toFragment } = await model('route');
 const { formatCount, formatHex, formatSeconds, formatShare, formatSize, plural } = await model('size');
 const { csvLine, jsonExtent, mapfileLine, runsOf } = await model('tables');
+const { decode } = await vite.ssrLoadModule('/src/engine/cbor.ts');
 
 const GIB = 1n << 30n;
 
@@ -266,24 +266,6 @@ test('runs become lines', () => {
   assert.equal(mapfileLine(8192n, 4096n, true), '0x00002000  0x00001000  -\n');
 });
 
-test('a report is Markdown, whatever a volume is called', () => {
-  const volume = {
-    name: 'a|b`c', id: 7, virtual_size: 1048576n, chunk_size: 4096n, sector_size: 512, component_count: 1, complete: true,
-    missing: [], virtual_chunks: 256n, allocated_chunks: 1n, physical_chunks: 99n, problems: [],
-    components: [], kernel: { taste: 'refuses', confxml: 'ok', reason: '<b>*x*', device: null },
-  };
-  const finding = {
-    code: 'x', severity: 'error', hazard: 'H-1', message: 'a [b](c)', freebsd: '', repair: 'none',
-  };
-  const check = { verdict: 'damaged', findings: [finding], unlisted: [{ code: 'x', count: 3n, volume: null }], volumes: [] };
-  const text = markdown({ volumes: [volume], other_files: [] }, check, ['c0']);
-  assert.match(text, /^# virstor report\n\nVerdict: \*\*damaged\*\*\.\n/);
-  assert.ok(text.includes('## Volume `` a\\|b`c ``, id 7'), text);
-  assert.ok(text.includes('\\<b\\>\\*x\\*'));
-  assert.ok(text.includes('- **error** `x` (H-1): a \\[b\\](c) Repair: none.'));
-  assert.ok(text.includes('- 3 more of the kind `x`'));
-});
-
 async function* each(...runs) {
   for (const [start, length, state, component = null, offset = null] of runs) yield { start, length, state, component, offset };
 }
@@ -319,4 +301,25 @@ test('bytes that differ are counted, and the first is found, at any place and al
     }
     assert.equal(differing(a, b).count, 4);
   }
+});
+
+test('documents come as CBOR: the examples of RFC 8949, and 64 bits as a bigint however small', () => {
+  const rows = [
+    ['17', 23],
+    ['1818', 24],
+    ['1903e8', 1000],
+    ['1a000f4240', 1_000_000],
+    ['1b000000e8d4a51000', 1_000_000_000_000n],
+    ['1b0000000000000007', 7n],
+    ['3903e7', -1000],
+    ['3b0000000000000000', -1n],
+    ['fbc010666666666666', -4.1],
+    ['63e6b0b4', '\u6c34'],
+    ['63efbbbf', '\ufeff'],
+    ['f6', null],
+    ['9ff5f4ff', [true, false]],
+    ['bf6161016162bfffff', { a: 1, b: {} }],
+  ];
+  for (const [hex, value] of rows) assert.deepEqual(decode(Buffer.from(hex, 'hex')), value, hex);
+  for (const hex of ['', '9f', 'c0', '1f', '42ffff', '63e6']) assert.throws(() => decode(Buffer.from(hex, 'hex')), hex);
 });

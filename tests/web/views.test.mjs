@@ -1,10 +1,12 @@
 /** The views: by keyboard alone, for people who see or hear them otherwise, and on a telephone. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { browsers, site } from './browsers.mjs';
+import { makeSet } from './sets.mjs';
 import { filesIn, goldenFolder, load, open, scratch, settled, virstor } from './support.mjs';
 
 const chromium = browsers.find(({ name }) => name === 'Chromium');
@@ -82,6 +84,8 @@ describe('views', { skip: !site || !chromium }, () => {
       for (const key of keys) await keyboard.press(key);
     };
     const tabTo = async (selector) => {
+      // A view that is on its way has nothing to lead to yet.
+      await page.until((wanted) => document.querySelector(wanted)?.matches(':enabled, :not(button)'), selector);
       for (let step = 0; step < 60; step += 1) {
         if (await page.evaluate((wanted) => document.activeElement?.matches(wanted), selector)) return;
         await press('Tab');
@@ -186,7 +190,88 @@ describe('views', { skip: !site || !chromium }, () => {
     await page.close();
   });
 
-  it('find bytes, and stop when told to', async () => {
+  it('save the map as a mapfile as the program prints it, as a table, and as a picture', async () => {
+    const page = await load(browser, site);
+    await open(page, pathsOf('15-map-provider-out-of-range'));
+    await page.until(() => window.virstor.index.value?.done === window.virstor.index.value?.chunks);
+    const folder = goldenFolder('15-map-provider-out-of-range');
+    const files = filesIn(folder);
+    const save = async (command) => {
+      const saved = page.page.waitForEvent('download');
+      await page.page.keyboard.press('Control+k');
+      await page.page.keyboard.type(command);
+      await page.page.keyboard.press('Enter');
+      const download = await saved;
+      return { name: download.suggestedFilename(), bytes: readFileSync(await download.path()) };
+    };
+    const lines = (text) => text.split('\n').filter((line) => line && !line.startsWith('#')).map((line) => line.trim().split(/\s+/));
+    const mapfile = await save('save a mapfile');
+    const printed = await virstor(folder, 'map', '--ddrescue', ...files);
+    assert.deepEqual(lines(mapfile.bytes.toString()), lines(printed.out));
+    assert.ok(mapfile.bytes.includes(`virstor map --ddrescue ${files[0]}`), 'it says how else it is made');
+    const table = (await save('save the map as csv')).bytes.toString().trim().split('\n');
+    const extents = JSON.parse((await virstor(folder, 'map', '--json', ...files)).out);
+    const [head, ...rows] = table.map((line) => line.split(','));
+    for (const [row, extent] of extents.entries()) {
+      assert.deepEqual(rows[row], head.map((name) => String(extent[name] ?? '')));
+    }
+    assert.equal(rows.length, extents.length);
+    await show(page, 'map');
+    const picture = await save('save the map as a picture');
+    assert.equal(picture.name, 'dev-map.png');
+    assert.equal(picture.bytes.subarray(1, 4).toString(), 'PNG');
+    await page.close();
+  });
+
+  it('export a range as the program does, and the data alone', async (test) => {
+    const folder = scratch(test);
+    const files = pathsOf('ufs2-little');
+    const page = await load(browser, site);
+    await open(page, files);
+    const hash = (path) => createHash('sha256').update(readFileSync(path)).digest('hex');
+    const made = await page.evaluate(async () => {
+      const { engine, composeImage } = window.virstor;
+      const image = async (request) => (await composeImage(engine, { volume: 0, allowLost: false, ...request }, { name: 'x', sha256: true })).manifest;
+      const range = await image({ start: 0x12345n, end: 0x234567n, format: 'raw' });
+      const thin = await image({ start: 0x10000n, end: 0x230000n, format: 'qcow2' });
+      const packed = await image({ start: 0n, end: 2n ** 25n, format: 'packed' });
+      return { range: range.sha256, thin: thin.sha256, packed: packed.sha256, length: String(packed.length), data: String(packed.export.data) };
+    });
+    const program = async (...options) => {
+      const { status, err } = await virstor(folder, 'export', '--quiet', '--force', '-o', 'image', ...options, ...files);
+      assert.equal(status, 0, err);
+      return hash(join(folder, 'image'));
+    };
+    assert.equal(made.range, await program('--range', `${0x12345}+${0x234567 - 0x12345}`));
+    assert.equal(made.thin, await program('--format', 'qcow2', '--range', `${0x10000}+${0x220000}`));
+    assert.equal(made.length, made.data);
+    await program();
+    const whole = readFileSync(join(folder, 'image'));
+    const { out } = await virstor(folder, 'map', '--json', ...files);
+    const data = JSON.parse(out).filter(({ state }) => state === 'data');
+    const packed = Buffer.concat(data.map(({ start, length }) => whole.subarray(start, start + length)));
+    assert.equal(made.packed, createHash('sha256').update(packed).digest('hex'));
+    await page.close();
+  });
+
+  it('stop a search when told to', async (test) => {
+    const files = makeSet(scratch(test), { name: 'long', chunkSize: 2 ** 22, chunks: 2048, components: [2 ** 33 + 2 ** 26], allocated: () => true });
+    const page = await load(browser, site);
+    await open(page, files);
+    await page.page.keyboard.press('/');
+    await page.until(() => document.activeElement?.id === 'needle');
+    await page.page.keyboard.type('nowhere');
+    await page.page.keyboard.press('Enter');
+    await page.until(() => document.querySelector('.search progress') !== null);
+    await page.click('.search .bar button');
+    await page.until(() => document.querySelector('.search .bar button').textContent === 'Find all');
+    assert.match(await page.evaluate(() => document.querySelector('.search .note').innerText), /^0 places, looked up to 0x/);
+    // What is looked at goes on.
+    assert.equal(await page.evaluate(async () => (await window.virstor.engine.call('read', [{ kind: 'volume', volume: 0 }, 0n, 16])).bytes.length), 16);
+    await page.close();
+  });
+
+  it('find bytes, and say what is none', async () => {
     const page = await load(browser, site);
     await open(page, pathsOf('ufs2-little'));
     await page.page.keyboard.press('/');

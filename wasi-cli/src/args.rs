@@ -52,6 +52,11 @@ pub(crate) enum Verb {
         the same name is checked only when chosen by --volume.\n\
         Exit status: 0 nothing above a notice, 4 damage or a trap was found, 8 a FILE cannot be read.")]
     Check(CheckArgs),
+    /// Everything in one document: what info, check and map --totals say, as Markdown
+    #[command(after_help = "Example: virstor report disk*.img > report.md\n\
+        With --json the documents of these verbs, in one.\n\
+        Exit status: as for check.")]
+    Report(ReportArgs),
     /// Write the volume to a raw (sparse) or qcow2 image
     #[command(after_help = "Example: virstor export -o home.raw disk*.img\n\
         The image is written under a temporary name (OUT.part) and renamed when it is whole.\n\
@@ -288,6 +293,15 @@ pub(crate) struct CheckArgs {
     /// Also draw the components, one line of blocks each
     #[arg(long, conflicts_with = "json")]
     pub(crate) picture: bool,
+}
+
+/// Arguments of `report`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ReportArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 /// Arguments of `export`.

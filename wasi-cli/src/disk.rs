@@ -11,7 +11,7 @@ mod direct;
 
 pub(crate) mod writable;
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
@@ -65,6 +65,14 @@ impl Disk {
     /// Where the file was opened.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Keeps programs that ask from writing to the file for as long as there is a clone of this; false when one writes
+    /// to it already.
+    pub(crate) fn keep_writers_out(&self) -> bool {
+        let lock = |disk: &HostDisk| disk.file.as_std().try_lock_shared();
+        // Where there are no locks (WASI, some network file systems) the user was told to see to it.
+        !matches!(self.source.beneath().map(lock), Some(Err(TryLockError::WouldBlock)))
     }
 
     /// The file itself, where it is read as it is.

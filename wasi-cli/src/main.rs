@@ -77,6 +77,7 @@ fn run(args: &Args) -> Result<Status, Failure> {
         Verb::BackupMap(backup) => verb::backup_map::run(backup),
         Verb::RestoreMap(restore) => verb::restore_map::run(restore),
         Verb::Repair(repair) => verb::repair::run(repair),
+        Verb::Report(report) => verb::report::run(report),
         Verb::Undo(undo) => verb::undo::run(undo),
         Verb::Overlay(overlay) => verb::overlay::run(overlay),
         Verb::Serve(serve) => verb::serve::run(serve),

@@ -1,5 +1,7 @@
 //! Sizes as people write and read them.
 
+pub(crate) use virstor_inspect::size::human;
+
 /// Parses a size in bytes: a number, and perhaps one of K M G T P (powers of 1024, either case, perhaps with
 /// a B or iB behind it).
 ///
@@ -23,22 +25,6 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
         _ => return Err(format!("'{suffix}' in '{text}' is not one of K, M, G, T, P")),
     };
     number.checked_mul(1 << shift).ok_or_else(|| format!("'{text}' does not fit into 64 bits"))
-}
-
-/// A size for people: three digits and a unit, "1.5 GiB". Exact values are printed elsewhere.
-pub(crate) fn human(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    let exponent = (bytes.ilog2() / 10).min(6);
-    let unit = UNITS[exponent as usize - 1];
-    let tenths = (u128::from(bytes) * 10) >> (10 * exponent);
-    if tenths.is_multiple_of(10) || tenths >= 1000 {
-        format!("{} {unit}", tenths / 10)
-    } else {
-        format!("{}.{} {unit}", tenths / 10, tenths % 10)
-    }
 }
 
 #[cfg(test)]

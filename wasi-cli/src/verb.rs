@@ -21,6 +21,7 @@ pub(crate) mod overlay;
 pub(crate) mod remove;
 pub(crate) mod rename;
 pub(crate) mod repair;
+pub(crate) mod report;
 pub(crate) mod restore_map;
 pub(crate) mod serve;
 pub(crate) mod set;

@@ -10,7 +10,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, RwLock};
 use std::{env, thread};
 
-use nbd_proto::{Connection, Event, Export, Features, LONGEST_MESSAGE, Request, Server, allocation};
+use nbd_proto::{Connection, Event, Export, Features, LONGEST_MESSAGE, Output, Request, Server, allocation};
 
 /// Size of what is allocated or a hole, in bytes.
 const CLUSTER: usize = 64 << 10;
@@ -62,7 +62,7 @@ fn export(read_only: bool) -> Export {
 
 fn serve(server: Arc<Server>, disk: &Disk, mut client: TcpStream) -> io::Result<()> {
     client.set_nodelay(true)?;
-    let mut out = Vec::new();
+    let mut out = Output::new();
     let mut connection = Connection::new(server, &mut out);
     let mut input = vec![0; LONGEST_MESSAGE.max(256 << 10)];
     let mut filled = 0;
@@ -94,7 +94,7 @@ fn serve(server: Arc<Server>, disk: &Disk, mut client: TcpStream) -> io::Result<
     }
 }
 
-fn carry_out(disk: &Disk, request: Request, out: &mut Vec<u8>) {
+fn carry_out(disk: &Disk, request: Request, out: &mut Output) {
     let read = || disk.read().expect("no thread panics while it writes");
     let write = || disk.write().expect("no thread panics while it writes");
     match request {

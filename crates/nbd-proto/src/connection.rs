@@ -1,12 +1,12 @@
 //! One client, from its first byte to its last.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use crate::errors::Close;
 use crate::handshake::{self, Handshake, MAX_OPTION_DATA};
 use crate::in_flight::InFlight;
 use crate::judgement::Terms;
+use crate::output::Output;
 use crate::request::Request;
 use crate::server::Server;
 use crate::transmission::{self, Transmission};
@@ -79,7 +79,7 @@ pub enum Event {
 impl Connection {
     /// Begins a connection; its greeting is appended to `out`.
     #[must_use]
-    pub fn new(server: Arc<Server>, out: &mut Vec<u8>) -> Self {
+    pub fn new(server: Arc<Server>, out: &mut Output) -> Self {
         let phase = Phase::Handshake(Handshake::new(out));
         Self { server, phase, in_flight: Arc::default(), shutting_down: false }
     }
@@ -88,7 +88,7 @@ impl Connection {
     /// payload as there is. Answers that need no decision of the embedder's are appended to `out`.
     ///
     /// How the bytes were cut up on their way changes neither events nor answers.
-    pub fn receive(&mut self, input: &[u8], out: &mut Vec<u8>) -> Received {
+    pub fn receive(&mut self, input: &[u8], out: &mut Output) -> Received {
         let mut rest = input;
         let event = match &mut self.phase {
             Phase::Handshake(handshake) => {

@@ -1,11 +1,11 @@
 //! The handshake: the greeting, the client's flags, and the framing of options ("Handshake").
 
-use alloc::vec::Vec;
 use zerocopy::FromBytes;
 use zerocopy::big_endian::{U16, U32, U64};
 
 use crate::errors::Close;
 use crate::meta_context::Selection;
+use crate::output::Output;
 use crate::reply::ReplyStyle;
 use crate::server::Server;
 use crate::wire::{self, OptionHeader, handshake_flag as flag, option, option_reply, transmission_flag};
@@ -51,7 +51,7 @@ pub(crate) enum Outcome {
 
 impl Handshake {
     /// Greets the client.
-    pub(crate) fn new(out: &mut Vec<u8>) -> Self {
+    pub(crate) fn new(out: &mut Output) -> Self {
         let flags = U16::new(flag::FIXED_NEWSTYLE | flag::NO_ZEROES);
         wire::push(
             out,
@@ -66,7 +66,7 @@ impl Handshake {
         server: &Server,
         refuse_all: bool,
         input: &mut &[u8],
-        out: &mut Vec<u8>,
+        out: &mut Output,
     ) -> Outcome {
         if self.skip > 0 {
             return self.skip(input);
@@ -148,7 +148,7 @@ impl Handshake {
     }
 
     /// `NBD_OPT_EXPORT_NAME`: the old way in, which knows no errors.
-    fn export_name(&self, server: &Server, no_zeroes: bool, name: &[u8], out: &mut Vec<u8>) -> Outcome {
+    fn export_name(&self, server: &Server, no_zeroes: bool, name: &[u8], out: &mut Output) -> Outcome {
         if self.style == ReplyStyle::Extended {
             return Outcome::Close(Close::ExportNameWithExtendedHeaders);
         }
@@ -166,7 +166,7 @@ impl Handshake {
 /// Appends one reply to an option ("Fixed newstyle negotiation").
 ///
 /// Its data are pieces of the server's own configuration and fit 32 bits by far.
-pub(crate) fn answer(out: &mut Vec<u8>, option: u32, kind: u32, data: &[&[u8]]) {
+pub(crate) fn answer(out: &mut Output, option: u32, kind: u32, data: &[&[u8]]) {
     let len = data.iter().map(|piece| piece.len()).sum::<usize>();
     let len = U32::new(u32::try_from(len).expect("strings are at most 4096 bytes"));
     let magic = U64::new(wire::OPTION_REPLY_MAGIC);
@@ -175,17 +175,17 @@ pub(crate) fn answer(out: &mut Vec<u8>, option: u32, kind: u32, data: &[&[u8]]) 
 }
 
 /// Appends the reply that refuses an option, with a reason for people.
-pub(crate) fn refuse(out: &mut Vec<u8>, option: u32, error: u32, reason: &str) {
+pub(crate) fn refuse(out: &mut Output, option: u32, error: u32, reason: &str) {
     answer(out, option, error, &[reason.as_bytes()]);
 }
 
-fn abort(out: &mut Vec<u8>) -> Outcome {
+fn abort(out: &mut Output) -> Outcome {
     answer(out, option::ABORT, option_reply::ACK, &[]);
     Outcome::Close(Close::Abort)
 }
 
 /// Answers an option whose data will be skipped without waiting for them.
-fn oversized(kind: u32, len: u32, out: &mut Vec<u8>) -> Outcome {
+fn oversized(kind: u32, len: u32, out: &mut Output) -> Outcome {
     match kind {
         option::EXPORT_NAME => return Outcome::Close(Close::ExportNameTooLong(len)),
         option::ABORT => return abort(out),
@@ -199,10 +199,10 @@ fn oversized(kind: u32, len: u32, out: &mut Vec<u8>) -> Outcome {
 }
 
 /// "NOTLS mode". TLS can be had from a proxy before this server.
-pub(crate) fn refuse_tls(out: &mut Vec<u8>) {
+pub(crate) fn refuse_tls(out: &mut Output) {
     refuse(out, option::STARTTLS, option_reply::ERR_UNSUP, "this server does not speak TLS");
 }
 
-pub(crate) fn refuse_unknown(out: &mut Vec<u8>, kind: u32) {
+pub(crate) fn refuse_unknown(out: &mut Output, kind: u32) {
     refuse(out, kind, option_reply::ERR_UNSUP, "this server does not know that option");
 }

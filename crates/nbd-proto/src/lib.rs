@@ -6,7 +6,7 @@
 //! ```text
 //!           bytes            bytes                        Event::Request
 //!   client -------> driver -------> Connection::receive ------------------> embedder
-//!          <-------        <------- one Vec<u8> <--------------------------
+//!          <-------        <------- one Output <---------------------------
 //!                                                 Ticket::done, ReadTicket::reply, ...
 //! ```
 //!
@@ -16,12 +16,12 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use nbd_proto::{Connection, Event, Export, Request, Server};
+//! use nbd_proto::{Connection, Event, Export, Output, Request, Server};
 //!
 //! /// Serves `disk` to a client that said `input`; gives what to answer.
-//! fn serve(disk: &[u8], mut input: &[u8]) -> Vec<u8> {
+//! fn serve(disk: &[u8], mut input: &[u8]) -> Output {
 //!     let server = Server::new(vec![Export::new("disk", disk.len() as u64)]).expect("a plain export");
-//!     let mut out = Vec::new();
+//!     let mut out = Output::new();
 //!     let mut connection = Connection::new(Arc::new(server), &mut out);
 //!     loop {
 //!         let received = connection.receive(input, &mut out);
@@ -72,6 +72,7 @@ mod in_flight;
 mod judgement;
 mod meta_context;
 mod options;
+mod output;
 mod read_reply;
 mod reply;
 mod request;
@@ -82,6 +83,7 @@ mod wire;
 
 pub use connection::{Connection, Event, LONGEST_MESSAGE, Received};
 pub use errors::{Close, ConfigError, Errno};
+pub use output::Output;
 pub use read_reply::{ReadReply, ReadTicket};
 pub use reply::Ticket;
 pub use request::Request;

@@ -6,6 +6,7 @@ use zerocopy::big_endian::U32;
 
 use crate::handshake::{Handshake, answer, refuse};
 use crate::options::{Fields, Malformed};
+use crate::output::Output;
 use crate::reply::ReplyStyle;
 use crate::server::Server;
 use crate::wire::{option, option_reply};
@@ -24,7 +25,7 @@ impl Handshake {
         &self,
         server: &Server,
         data: &[u8],
-        out: &mut Vec<u8>,
+        out: &mut Output,
     ) -> Result<(), Malformed> {
         const LIST: u32 = option::LIST_META_CONTEXT;
         let query = self.query(data)?;
@@ -47,7 +48,7 @@ impl Handshake {
         &mut self,
         server: &Server,
         data: &[u8],
-        out: &mut Vec<u8>,
+        out: &mut Output,
     ) -> Result<(), Malformed> {
         const SET: u32 = option::SET_META_CONTEXT;
         // The earlier selection is gone "including when this command fails".

@@ -1,10 +1,10 @@
 //! What a client may ask for before it chooses an export ("Option types").
 
-use alloc::vec::Vec;
 use zerocopy::big_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::handshake::{Handshake, Outcome, answer, refuse, refuse_tls, refuse_unknown};
+use crate::output::Output;
 use crate::reply::ReplyStyle;
 use crate::server::{BlockSizes, Server};
 use crate::wire::{self, MAX_STRING, info, option, option_reply};
@@ -18,7 +18,7 @@ pub(crate) struct Malformed(pub(crate) &'static str);
 impl Handshake {
     /// Answers any option but the two that are answered in every state: `NBD_OPT_EXPORT_NAME` and
     /// `NBD_OPT_ABORT`.
-    pub(crate) fn option(&mut self, server: &Server, kind: u32, data: &[u8], out: &mut Vec<u8>) -> Outcome {
+    pub(crate) fn option(&mut self, server: &Server, kind: u32, data: &[u8], out: &mut Output) -> Outcome {
         let result = match kind {
             option::LIST => list(server, data, out),
             option::INFO | option::GO => match self.info(server, kind, data, out) {
@@ -50,7 +50,7 @@ impl Handshake {
         server: &Server,
         kind: u32,
         data: &[u8],
-        out: &mut Vec<u8>,
+        out: &mut Output,
     ) -> Result<Option<usize>, Malformed> {
         let request = InfoRequest::parse(data)?;
         let Some(index) = server.find(request.name) else {
@@ -78,7 +78,7 @@ impl Handshake {
         Ok(Some(index))
     }
 
-    fn structured_reply(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+    fn structured_reply(&mut self, data: &[u8], out: &mut Output) -> Result<(), Malformed> {
         no_data(data)?;
         if self.style == ReplyStyle::Extended {
             let reason = "extended headers have been negotiated";
@@ -90,7 +90,7 @@ impl Handshake {
         Ok(())
     }
 
-    fn extended_headers(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+    fn extended_headers(&mut self, data: &[u8], out: &mut Output) -> Result<(), Malformed> {
         no_data(data)?;
         self.style = ReplyStyle::Extended;
         answer(out, option::EXTENDED_HEADERS, option_reply::ACK, &[]);
@@ -99,7 +99,7 @@ impl Handshake {
 }
 
 /// `NBD_OPT_LIST`.
-fn list(server: &Server, data: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+fn list(server: &Server, data: &[u8], out: &mut Output) -> Result<(), Malformed> {
     no_data(data)?;
     for export in server.exports() {
         let (name, description) = (export.name.as_bytes(), export.description.as_bytes());

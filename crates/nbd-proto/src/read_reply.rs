@@ -1,9 +1,9 @@
 //! Answers to reads: data and holes, in order, straight into the output.
 
-use alloc::vec::Vec;
 use zerocopy::big_endian::{U32, U64};
 
 use crate::errors::Errno;
+use crate::output::Output;
 use crate::reply::{Addressee, ReplyStyle, Ticket};
 use crate::wire::{self, DONE, chunk};
 
@@ -25,7 +25,7 @@ impl ReadTicket {
     }
 
     /// Begins the answer at the end of `out`.
-    pub fn reply(self, out: &mut Vec<u8>) -> ReadReply<'_> {
+    pub fn reply(self, out: &mut Output) -> ReadReply<'_> {
         let (start, next) = (out.len(), self.ticket.to.offset);
         let end = next + u64::from(self.len);
         if self.ticket.to.style == ReplyStyle::Simple {
@@ -35,7 +35,7 @@ impl ReadTicket {
     }
 
     /// The read failed before any of it was answered.
-    pub fn error(self, out: &mut Vec<u8>, errno: Errno, message: &str) {
+    pub fn error(self, out: &mut Output, errno: Errno, message: &str) {
         self.ticket.error(out, errno, message);
     }
 }
@@ -56,7 +56,7 @@ impl ReadTicket {
 #[derive(Debug)]
 #[must_use = "dropping this answers with an error"]
 pub struct ReadReply<'a> {
-    out: &'a mut Vec<u8>,
+    out: &'a mut Output,
     ticket: ReadTicket,
     /// Where the reply starts in `out`.
     start: usize,
@@ -93,7 +93,7 @@ impl ReadReply<'_> {
         self.end - self.next
     }
 
-    /// The next `len` bytes, to be filled. They are zero, so that a hole may also be given like this.
+    /// The next `len` bytes, to be filled whatever they are: an earlier answer may have left them.
     ///
     /// # Panics
     ///
@@ -103,11 +103,9 @@ impl ReadReply<'_> {
         if len > 0 {
             self.continue_with(Content::Data);
         }
-        let start = self.out.len();
-        self.out.resize(start + len, 0);
         self.next += len as u64;
         self.handed_out = len;
-        &mut self.out[start..]
+        self.out.extend_to_fill(len)
     }
 
     /// The next `len` bytes read as zeroes.
@@ -120,7 +118,7 @@ impl ReadReply<'_> {
         let everything = len == u64::from(self.ticket.len);
         let explicit = self.style() == ReplyStyle::Simple || self.ticket.unfragmented && !everything;
         if explicit {
-            self.data(usize::try_from(len).expect("a request fits memory"));
+            self.data(usize::try_from(len).expect("a request fits memory")).fill(0);
         } else if len > 0 {
             self.continue_with(Content::Hole);
             self.next += len;

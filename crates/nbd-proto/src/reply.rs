@@ -1,12 +1,12 @@
 //! Answers that carry no more than a status: done, or an error ("Simple reply message", "Structured reply
 //! chunk message", and "Extended reply chunk message" of the extension).
 
-use alloc::vec::Vec;
 use zerocopy::IntoBytes;
 use zerocopy::big_endian::{U16, U32, U64};
 
 use crate::errors::Errno;
 use crate::in_flight::Permit;
+use crate::output::Output;
 use crate::wire::{self, DONE, MAX_STRING, chunk};
 
 /// Which of the three kinds of reply the handshake led to.
@@ -38,7 +38,7 @@ impl Ticket {
     }
 
     /// The request was carried out.
-    pub fn done(self, out: &mut Vec<u8>) {
+    pub fn done(self, out: &mut Output) {
         self.to.done(out);
     }
 
@@ -46,7 +46,7 @@ impl Ticket {
     /// it are sent.
     ///
     /// See [`Errno`] for the numbers that are reserved for certain requests.
-    pub fn error(self, out: &mut Vec<u8>, errno: Errno, message: &str) {
+    pub fn error(self, out: &mut Output, errno: Errno, message: &str) {
         self.to.error(out, errno, message, None);
     }
 }
@@ -63,7 +63,7 @@ pub(crate) struct Addressee {
 impl Addressee {
     /// Success without data. In structured style this is a simple reply, which is shorter, and allowed "if
     /// the reply has no data payload" and does not answer a read.
-    pub(crate) fn done(self, out: &mut Vec<u8>) {
+    pub(crate) fn done(self, out: &mut Output) {
         match self.style {
             ReplyStyle::Simple | ReplyStyle::Structured => self.simple(out, 0),
             ReplyStyle::Extended => self.chunk(out, DONE, chunk::NONE, &[]),
@@ -71,13 +71,13 @@ impl Addressee {
     }
 
     /// A last chunk that adds nothing.
-    pub(crate) fn done_by_chunk(self, out: &mut Vec<u8>) {
+    pub(crate) fn done_by_chunk(self, out: &mut Output) {
         self.chunk(out, DONE, chunk::NONE, &[]);
     }
 
     /// An error, for which structured style always uses a chunk: it has room for the message, and a read
     /// may not be answered otherwise. `at` is the offset in the export where it happened.
-    pub(crate) fn error(self, out: &mut Vec<u8>, errno: Errno, message: &str, at: Option<u64>) {
+    pub(crate) fn error(self, out: &mut Output, errno: Errno, message: &str, at: Option<u64>) {
         if self.style == ReplyStyle::Simple {
             return self.simple(out, errno.number());
         }
@@ -95,22 +95,22 @@ impl Addressee {
     }
 
     /// The head of a simple reply; a read's data follow when `error` is zero.
-    pub(crate) fn simple(self, out: &mut Vec<u8>, error: u32) {
+    pub(crate) fn simple(self, out: &mut Output, error: u32) {
         let (magic, cookie) = (U32::new(wire::SIMPLE_REPLY_MAGIC), U64::new(self.cookie));
         wire::push(out, &wire::SimpleReplyHeader { magic, error: U32::new(error), cookie });
     }
 
     /// Appends a whole chunk.
-    fn chunk(self, out: &mut Vec<u8>, flags: u16, kind: u16, payload: &[&[u8]]) {
+    fn chunk(self, out: &mut Output, flags: u16, kind: u16, payload: &[&[u8]]) {
         let start = self.begin_chunk(out);
         payload.iter().for_each(|piece| out.extend_from_slice(piece));
         self.end_chunk(out, start, flags, kind);
     }
 
     /// Makes room for a chunk's head; the payload is then appended to `out`. Gives where the chunk starts.
-    pub(crate) fn begin_chunk(self, out: &mut Vec<u8>) -> usize {
+    pub(crate) fn begin_chunk(self, out: &mut Output) -> usize {
         let start = out.len();
-        out.resize(start + self.chunk_head_len(), 0);
+        out.extend_to_fill(self.chunk_head_len());
         start
     }
 

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::errors::Errno;
+use crate::output::Output;
 use crate::read_reply::ReadTicket;
 use crate::reply::Ticket;
 use crate::status_reply::StatusTicket;
@@ -105,7 +106,7 @@ impl Request {
     }
 
     /// Answers with an error, whatever was asked: with [`Errno::ESHUTDOWN`], say, when a server ends.
-    pub fn error(self, out: &mut Vec<u8>, errno: Errno, message: &str) {
+    pub fn error(self, out: &mut Output, errno: Errno, message: &str) {
         match self {
             Self::Read { ticket, .. } => ticket.error(out, errno, message),
             Self::BlockStatus { ticket, .. } => ticket.error(out, errno, message),

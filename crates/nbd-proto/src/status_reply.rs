@@ -2,10 +2,10 @@
 //! (`NBD_REPLY_TYPE_BLOCK_STATUS` and, for extended headers, `NBD_REPLY_TYPE_BLOCK_STATUS_EXT`).
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use zerocopy::big_endian::{U32, U64};
 
 use crate::errors::Errno;
+use crate::output::Output;
 use crate::reply::{Addressee, ReplyStyle, Ticket};
 use crate::wire::{self, DONE, chunk};
 
@@ -47,12 +47,12 @@ impl StatusTicket {
     }
 
     /// Begins the answer at the end of `out`.
-    pub fn reply(self, out: &mut Vec<u8>) -> StatusReply<'_> {
+    pub fn reply(self, out: &mut Output) -> StatusReply<'_> {
         StatusReply { start: out.len(), out, ticket: self, visited: 0, chunk: None, open: true }
     }
 
     /// The status could not be found out.
-    pub fn error(self, out: &mut Vec<u8>, errno: Errno, message: &str) {
+    pub fn error(self, out: &mut Output, errno: Errno, message: &str) {
         self.ticket.error(out, errno, message);
     }
 }
@@ -60,8 +60,8 @@ impl StatusTicket {
 /// A block status request that is being answered, context by context.
 ///
 /// ```
-/// # use nbd_proto::{StatusTicket, allocation};
-/// # fn answer(offset: u64, ticket: StatusTicket, out: &mut Vec<u8>) {
+/// # use nbd_proto::{Output, StatusTicket, allocation};
+/// # fn answer(offset: u64, ticket: StatusTicket, out: &mut Output) {
 /// # let extent_at = |context: usize, offset: u64| (4096, allocation::HOLE);
 /// let mut reply = ticket.reply(out);
 /// while let Some(context) = reply.next_context() {
@@ -87,7 +87,7 @@ impl StatusTicket {
 #[derive(Debug)]
 #[must_use = "dropping this answers with an error"]
 pub struct StatusReply<'a> {
-    out: &'a mut Vec<u8>,
+    out: &'a mut Output,
     ticket: StatusTicket,
     /// Where the reply starts in `out`.
     start: usize,
@@ -220,7 +220,7 @@ impl StatusReply<'_> {
     }
 }
 
-fn put<D: zerocopy::IntoBytes + zerocopy::Immutable>(out: &mut Vec<u8>, append: bool, descriptor: &D) {
+fn put<D: zerocopy::IntoBytes + zerocopy::Immutable>(out: &mut Output, append: bool, descriptor: &D) {
     if append {
         wire::push(out, descriptor);
     } else {

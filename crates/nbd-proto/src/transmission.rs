@@ -9,6 +9,7 @@ use zerocopy::big_endian::{U32, U64};
 use crate::errors::{Close, Errno};
 use crate::in_flight::InFlight;
 use crate::judgement::{Judged, Terms};
+use crate::output::Output;
 use crate::read_reply::ReadTicket;
 use crate::reply::{Addressee, ReplyStyle, Ticket};
 use crate::request::Request;
@@ -81,14 +82,14 @@ impl Transmission {
     }
 
     /// Takes one message, or a part of a payload, from the front of `input`.
-    pub(crate) fn receive(&mut self, refuse_all: bool, input: &mut &[u8], out: &mut Vec<u8>) -> Outcome {
+    pub(crate) fn receive(&mut self, refuse_all: bool, input: &mut &[u8], out: &mut Output) -> Outcome {
         match self.receiving {
             Receiving::Header => self.header(refuse_all, input, out),
             Receiving::Payload(_) | Receiving::Skip { .. } => self.payload(input, out),
         }
     }
 
-    fn header(&mut self, refuse_all: bool, input: &mut &[u8], out: &mut Vec<u8>) -> Outcome {
+    fn header(&mut self, refuse_all: bool, input: &mut &[u8], out: &mut Output) -> Outcome {
         let style = self.terms.style;
         let (header, rest) = match Header::read(style, input) {
             Ok(Some(read)) => read,
@@ -132,7 +133,7 @@ impl Transmission {
         judged: Judged,
         ticket: Ticket,
         input: &mut &[u8],
-        out: &mut Vec<u8>,
+        out: &mut Output,
     ) -> Outcome {
         let Header { offset, len, .. } = *header;
         let fua = header.has(flag::FUA);
@@ -172,7 +173,7 @@ impl Transmission {
     }
 
     /// Takes what there is of a payload from the front of `input`, and deals with it when that was all.
-    fn payload(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Outcome {
+    fn payload(&mut self, input: &mut &[u8], out: &mut Output) -> Outcome {
         match mem::replace(&mut self.receiving, Receiving::Header) {
             Receiving::Payload(mut write) => {
                 write.take(input);

@@ -3,9 +3,10 @@
 //! All integers are big-endian ("Conventions"). Structures are named for the messages they are; how long
 //! each one is on the wire is asserted below it.
 
-use alloc::vec::Vec;
 use zerocopy::big_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::output::Output;
 
 /// Longest string of the protocol in bytes ("Conventions").
 pub(crate) const MAX_STRING: usize = 4096;
@@ -165,7 +166,7 @@ message! { Descriptor, 8 { len: U32, status: U32, } }
 message! { ExtendedDescriptor, 16 { len: U64, status: U64, } }
 
 /// Appends one message to the output.
-pub(crate) fn push(out: &mut Vec<u8>, message: &(impl IntoBytes + Immutable)) {
+pub(crate) fn push(out: &mut Output, message: &(impl IntoBytes + Immutable)) {
     out.extend_from_slice(message.as_bytes());
 }
 

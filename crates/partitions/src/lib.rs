@@ -28,6 +28,7 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use virstor::io::{IoError, ReadAt, Window};
+use virstor::ordered::sort_by;
 
 pub use kind::{Kind, Scheme};
 use source::Source;
@@ -128,7 +129,7 @@ pub fn find(disk: &dyn ReadAt, sector_size: Option<u32>) -> Result<Vec<Partition
     let mut found = outermost(&mut source, sizes);
     let nested: Vec<_> = found.iter().flat_map(|slice| labelled(&mut source, slice, sizes)).collect();
     found.extend(nested);
-    found.sort_by(|one, two| order(one).cmp(&order(two)));
+    sort_by(&mut found, |one, two| order(one).cmp(&order(two)));
 
     match source.boot_area_error {
         Some(error) if found.is_empty() => Err(error),

@@ -7,7 +7,7 @@
 //! specimen, but for chunks that lie inside the map, where the set has such damage.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 
 use virstor::assemble::Volume;
@@ -16,6 +16,7 @@ use virstor::format::{ByteOrder, ComponentFlags, MAP_ENTRY_LEN, RECORD_LEN, Reco
 use virstor::geometry::ComponentIndex;
 use virstor::io::{IoError, ReadAt};
 use virstor::locate::Place;
+use virstor::ordered;
 use virstor::specimen::{FileInfo, Purpose, Writer};
 
 use crate::heap::{Heap, Progress, Stage};
@@ -234,16 +235,15 @@ impl Places {
     /// What lies where, in order and without overlaps; maps come before spots, spots before blanks.
     fn pieces(&self) -> Vec<(Range<u64>, Piece<'_>)> {
         let mut maps: Vec<&(Range<u64>, ByteOrder)> = self.maps.iter().collect();
-        maps.sort_by_key(|(range, _)| range.start);
+        ordered::sort_by_key(&mut maps, |(range, _)| range.start);
         maps.dedup_by(|next, last| next.0.start < last.0.end);
         let spots = self.spots.iter().map(|(start, bytes)| *start..*start + bytes.len() as u64);
         let ranges =
             maps.iter().map(|(range, _)| range.clone()).chain(spots).chain(self.blanks.iter().cloned());
-        let mut cuts: BTreeSet<u64> = ranges.flat_map(|range| [range.start, range.end]).collect();
+        let mut cuts = ordered::unique(ranges.flat_map(|range| [range.start, range.end]));
         for (range, _) in &maps {
             cuts.retain(|cut| *cut <= range.start || *cut >= range.end);
         }
-        let cuts: Vec<u64> = cuts.into_iter().collect();
         let mut pieces = Vec::new();
         for cut in cuts.windows(2) {
             let range = cut[0]..cut[1];

@@ -14,6 +14,7 @@ pub mod map;
 pub mod overlay;
 pub mod record;
 pub mod repair;
+pub mod report;
 pub mod serve;
 pub mod status;
 pub mod undo;

@@ -1,6 +1,6 @@
 //! A heap of files, looked through: which volumes are in it, what their maps say, what FreeBSD would do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 
 use virstor::assemble::{Assembly, Candidate, Volume, assemble};
@@ -11,6 +11,7 @@ use virstor::io::{IoError, ReadAt, Window};
 use virstor::kernel::{Kernel, Outcome, Provider, Tunables};
 use virstor::locate::{DEFAULT_SCAN_LEN, Located, Place, Region, Search, locate};
 use virstor::map::{self, Bounds, ComponentBounds, MapReport};
+use virstor::ordered;
 use virstor::plan::VolumeReader;
 use virstor_partitions::Partition;
 use virstor_partitions::signature::signature_of;
@@ -133,11 +134,9 @@ pub struct Heap<D> {
     unclaimed: Vec<Unclaimed>,
     kernel: Kernel<ComponentDisk<D>>,
     outcomes: Vec<(usize, String, Outcome)>,
-    files_by_name: BTreeMap<Vec<u8>, BTreeSet<usize>>,
+    files_by_name: Vec<(Vec<u8>, usize)>,
     options: Options,
 }
-
-static NO_FILES: BTreeSet<usize> = BTreeSet::new();
 
 impl<D: ReadAt + Clone> Heap<D> {
     /// Looks through `files`, in the order FreeBSD would be offered them.
@@ -151,13 +150,13 @@ impl<D: ReadAt + Clone> Heap<D> {
         for (candidate, _) in &assembly.unfit {
             strangers.push((located[*candidate].0, Stranger::Unfit(*candidate)));
         }
-        strangers.sort_by_key(|(file, _)| *file);
+        ordered::sort_by_key(&mut strangers, |(file, _)| *file);
 
-        let mut files_by_name: BTreeMap<Vec<u8>, BTreeSet<usize>> = BTreeMap::new();
-        for (file, located) in &located {
-            let name = located.tasted.record.name().bytes().to_vec();
-            files_by_name.entry(name).or_default().insert(*file);
-        }
+        let named =
+            |(file, located): &(usize, Located)| (located.tasted.record.name().bytes().to_vec(), *file);
+        let mut files_by_name: Vec<(Vec<u8>, usize)> = located.iter().map(named).collect();
+        ordered::sort_by(&mut files_by_name, Ord::cmp);
+        files_by_name.dedup();
 
         let mut scans = Scans::default();
         let mut heap = Self {
@@ -237,8 +236,10 @@ impl<D: ReadAt + Clone> Heap<D> {
     }
 
     /// The files, ascending, that hold a record with this name.
-    pub fn files_with(&self, name: Name) -> &BTreeSet<usize> {
-        self.files_by_name.get(name.bytes()).unwrap_or(&NO_FILES)
+    pub fn files_with(&self, name: Name) -> impl Iterator<Item = usize> {
+        let start = self.files_by_name.partition_point(|(other, _)| &other[..] < name.bytes());
+        let named = self.files_by_name[start..].iter().take_while(move |(other, _)| other == name.bytes());
+        named.map(|(_, file)| *file)
     }
 
     /// The label of the file a candidate came from.
@@ -317,7 +318,7 @@ impl<D: ReadAt + Clone> Heap<D> {
             let (file, located) = &self.located[candidate];
             window(*file, &self.files[*file], located.start, located.len).expect("it was read before")
         };
-        volume.components.iter().map(|(index, component)| (*index, disk(component.candidate))).collect()
+        ordered::map(volume.components.iter().map(|(index, component)| (*index, disk(component.candidate))))
     }
 
     fn scan_maps(&mut self, scans: &mut Scans, progress: &mut Progress<'_>) {

@@ -17,6 +17,7 @@ pub mod heap;
 pub mod picture;
 pub mod repair;
 pub mod restore;
+pub mod size;
 pub mod source;
 mod words;
 

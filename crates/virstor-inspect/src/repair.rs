@@ -79,6 +79,8 @@ pub enum PlanError {
     Changed,
     /// The stages do not come to an end; the steps so far make no plan.
     Endless,
+    /// The steps so far would leave no volume; they make no plan.
+    Vanishes,
 }
 
 /// Stages come to an end long before: each has an effect that another does not take back, and only sets with more
@@ -121,7 +123,7 @@ pub fn plan_on<D: ReadAt + Clone, W: ReadAt + Clone + From<OverlayDisk<D>>>(
     for _ in 0..MOST_STAGES {
         let after: Heap<W> = Heap::look(planner.files(heap), look, progress);
         let identity = (heap.volumes()[volume].name, heap.volumes()[volume].id);
-        let after_volume = planner.find_volume(&after, identity, volume);
+        let after_volume = planner.find_volume(&after, identity).ok_or(PlanError::Vanishes)?;
         let after_report = after.check(after_volume, progress);
         planner.members(&after, after_volume);
         let more = match steps {
@@ -187,13 +189,8 @@ impl<D: ReadAt + Clone> Planner<D> {
         heap.files().iter().zip(&self.numbers).map(file).collect()
     }
 
-    /// The volume that lies where the one that is repaired does: its name may have changed.
-    fn find_volume<W: ReadAt + Clone>(
-        &self,
-        heap: &Heap<W>,
-        identity: (Name, u32),
-        fallback: usize,
-    ) -> usize {
+    /// The volume that lies where the one that is repaired does: its name may have changed. `None` when there is none.
+    fn find_volume<W: ReadAt + Clone>(&self, heap: &Heap<W>, identity: (Name, u32)) -> Option<usize> {
         let here = |candidate: usize| {
             let (file, located) = &heap.located()[candidate];
             self.by_place.contains_key(&(*file, located.start))
@@ -204,7 +201,7 @@ impl<D: ReadAt + Clone> Planner<D> {
         // Of a volume that has no component in its place only the name is known.
         let likeness = |volume: &Volume| (known(volume), (volume.name, volume.id) == identity);
         let most = heap.volumes().iter().map(likeness).max();
-        heap.volumes().iter().position(|volume| Some(likeness(volume)) == most).unwrap_or(fallback)
+        heap.volumes().iter().position(|volume| Some(likeness(volume)) == most)
     }
 
     /// Takes the components of a volume among the disks, with what the decisions rest on.

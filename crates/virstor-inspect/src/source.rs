@@ -69,6 +69,14 @@ impl<D> Source<D> {
         }
     }
 
+    /// The file itself, whatever is put over it; none where a specimen has it.
+    pub fn beneath(&self) -> Option<&D> {
+        match &self.base {
+            Base::File(disk) => Some(disk),
+            Base::Specimen(_) => None,
+        }
+    }
+
     /// Whether it is what a specimen has of a file: then the data of the volume is not there.
     pub fn is_specimen(&self) -> bool {
         matches!(self.base, Base::Specimen(_))

@@ -5,7 +5,6 @@
 //! read in larger pieces than that is bulk, and goes past the cache.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use virstor::io::{IoError, ReadAt};
@@ -36,7 +35,8 @@ pub trait Fetch {
 #[derive(Debug)]
 pub struct Cache<F> {
     files: Vec<File<F>>,
-    blocks: BTreeMap<(usize, u64), Block>,
+    /// In the order of their keys.
+    blocks: Vec<Block>,
     capacity: usize,
     clock: u64,
     fetches: u64,
@@ -53,6 +53,8 @@ struct File<F> {
 
 #[derive(Debug)]
 struct Block {
+    /// The file, and the number of the block in it.
+    key: (usize, u64),
     bytes: Vec<u8>,
     last_use: u64,
 }
@@ -62,13 +64,7 @@ impl<F: Fetch> Cache<F> {
     #[must_use]
     pub fn new(memory: u64) -> Rc<RefCell<Self>> {
         let capacity = usize::try_from((memory / BLOCK).max(READ_AHEAD)).unwrap_or(usize::MAX);
-        Rc::new(RefCell::new(Self {
-            files: Vec::new(),
-            blocks: BTreeMap::new(),
-            capacity,
-            clock: 0,
-            fetches: 0,
-        }))
+        Rc::new(RefCell::new(Self { files: Vec::new(), blocks: Vec::new(), capacity, clock: 0, fetches: 0 }))
     }
 
     /// How often a file was asked for bytes.
@@ -100,13 +96,19 @@ impl<F: Fetch> Cache<F> {
     }
 
     fn block(&mut self, file: usize, number: u64, wanted: u64) -> Result<&[u8], String> {
-        if !self.blocks.contains_key(&(file, number)) {
+        if self.place_of((file, number)).is_err() {
             self.load(file, number, wanted)?;
         }
         self.clock += 1;
-        let block = self.blocks.get_mut(&(file, number)).expect("it was loaded");
+        let place = self.place_of((file, number)).expect("it was loaded");
+        let block = &mut self.blocks[place];
         block.last_use = self.clock;
         Ok(&block.bytes)
+    }
+
+    /// Where a block is, or where it would be.
+    fn place_of(&self, key: (usize, u64)) -> Result<usize, usize> {
+        self.blocks.binary_search_by_key(&key, |block| block.key)
     }
 
     /// Fetches a block, those behind it that are wanted too, and more where reading goes on from fetch to fetch, in
@@ -144,15 +146,19 @@ impl<F: Fetch> Cache<F> {
         for (block, bytes) in (number..).zip(bytes.chunks(to_usize(BLOCK))) {
             self.make_room();
             self.clock += 1;
-            self.blocks.insert((file, block), Block { bytes: bytes.to_vec(), last_use: self.clock });
+            let block = Block { key: (file, block), bytes: bytes.to_vec(), last_use: self.clock };
+            match self.place_of(block.key) {
+                Ok(place) => self.blocks[place] = block,
+                Err(place) => self.blocks.insert(place, block),
+            }
         }
         Ok(())
     }
 
     fn make_room(&mut self) {
         while self.blocks.len() >= self.capacity {
-            let oldest = self.blocks.iter().min_by_key(|(_, block)| block.last_use).map(|(key, _)| *key);
-            oldest.and_then(|oldest| self.blocks.remove(&oldest));
+            let oldest = (0..self.blocks.len()).min_by_key(|place| self.blocks[*place].last_use);
+            self.blocks.remove(oldest.expect("there is room for some"));
         }
     }
 }

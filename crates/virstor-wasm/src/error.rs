@@ -77,6 +77,11 @@ pub enum Refusal {
     },
     /// There is nothing to search for.
     EmptyNeedle,
+    /// What is asked for takes the data of the volume, and a component comes from a specimen.
+    Specimen {
+        /// The file that the specimen stands for.
+        file: String,
+    },
     /// The plan comes from other files.
     NotAPlan {
         /// Why, for people.

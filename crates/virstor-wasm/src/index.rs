@@ -4,7 +4,6 @@
 //! the picture, 8 MiB for the runs, a bit per physical chunk (64 MiB at most), and 4 bytes per physical chunk
 //! as long as those are no more than 160 MiB.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use virstor::assemble::Component;
@@ -51,7 +50,8 @@ pub struct MapIndex {
     painter: Painter,
     runs: Runs,
     sums: Sums,
-    lanes: Result<BTreeMap<ComponentIndex, Lane>, u64>,
+    /// By the numbers of the components.
+    lanes: Result<Vec<Option<Lane>>, u64>,
 }
 
 /// The chunks of a component.
@@ -78,11 +78,13 @@ impl MapIndex {
         };
         let all: u64 = volume.components.values().map(chunks).sum();
         let owners = all <= MOST_OWNERS && volume.virtual_chunks() < u64::from(NOBODY);
-        let lane = |(index, component): (&ComponentIndex, &Component)| {
-            (*index, Lane::new(chunks(component), owners))
+        let lane = |index: u16| {
+            let component = volume.components.get(&ComponentIndex(index))?;
+            Some(Lane::new(chunks(component), owners))
         };
-        let lanes =
-            if all <= MOST_LANE_CHUNKS { Ok(volume.components.iter().map(lane).collect()) } else { Err(all) };
+        let count = volume.components.keys().next_back().map_or(0, |last| u32::from(last.0) + 1);
+        let numbers = (0..=u16::MAX).take(count as usize);
+        let lanes = if all <= MOST_LANE_CHUNKS { Ok(numbers.map(lane).collect()) } else { Err(all) };
         Self {
             chunk_size,
             size,
@@ -116,7 +118,8 @@ impl MapIndex {
             SegmentPlace::Lost(_) => self.sums.lost += segment.len,
             SegmentPlace::Data { component, offset } => {
                 self.sums.data += segment.len;
-                let lane = self.lanes.as_mut().ok().and_then(|lanes| lanes.get_mut(&component));
+                let lane =
+                    self.lanes.as_mut().ok().and_then(|lanes| lanes.get_mut(component.as_usize())?.as_mut());
                 if let Some(lane) = lane {
                     lane.own(segment.start, offset, segment.len, self.chunk_size);
                 }
@@ -187,13 +190,18 @@ impl MapIndex {
         cells: usize,
     ) -> Result<Option<Vec<u8>>, u64> {
         let lanes = self.lanes.as_ref().map_err(|chunks| *chunks)?;
-        Ok(lanes.get(&component).map(|lane| lane.picture(first, bits, cells)))
+        let lane = lanes.get(component.as_usize()).and_then(Option::as_ref);
+        Ok(lane.map(|lane| lane.picture(first, bits, cells)))
+    }
+
+    fn known_lane(&self, component: ComponentIndex) -> Option<&Lane> {
+        self.lanes.as_ref().ok()?.get(component.as_usize())?.as_ref()
     }
 
     /// How many chunks of a component are used.
     #[must_use]
     pub fn used(&self, component: ComponentIndex) -> Option<u64> {
-        let lane = self.lanes.as_ref().ok()?.get(&component)?;
+        let lane = self.known_lane(component)?;
         Some(lane.used_in(0..lane.chunks))
     }
 
@@ -201,7 +209,7 @@ impl MapIndex {
     /// not kept (see [`owner_by_search`](Self::owner_by_search)).
     #[must_use]
     pub fn owner(&self, component: ComponentIndex, chunk: u64) -> Option<u64> {
-        let lane = self.lanes.as_ref().ok()?.get(&component)?;
+        let lane = self.known_lane(component)?;
         let owner = lane.owners.as_ref()?.get(usize::try_from(chunk).ok()?)?;
         (*owner != NOBODY).then(|| u64::from(*owner))
     }
@@ -213,7 +221,7 @@ impl MapIndex {
         component: ComponentIndex,
         chunk: u64,
     ) -> Option<u64> {
-        let lane = self.lanes.as_ref().ok()?.get(&component)?;
+        let lane = self.known_lane(component)?;
         if lane.owners.is_some() || lane.used_in(chunk..chunk.saturating_add(1)) == 0 {
             return self.owner(component, chunk);
         }

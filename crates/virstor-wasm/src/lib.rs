@@ -23,6 +23,7 @@ pub mod search;
 pub mod session;
 pub mod source;
 
+mod document;
 mod object;
 
 use wasm_bindgen::prelude::wasm_bindgen;

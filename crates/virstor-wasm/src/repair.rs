@@ -9,12 +9,11 @@ use virstor_inspect::document::check::{FindingInfo, worth_checking};
 use virstor_inspect::document::info::Info;
 use virstor_inspect::document::repair::{RepairDocument, SavedPlan};
 use virstor_inspect::repair::{PlanError, PlanOn, plan_on};
-use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::document;
 use crate::error::Refusal;
-use crate::object;
-use crate::session::{Session, tell};
+use crate::session::{Opened, Picture, Session, tell};
 use crate::source::AnyDisk;
 
 /// What a repair would do, and what would come of it.
@@ -35,8 +34,11 @@ struct Preview<'a> {
 /// A repair that was planned.
 #[wasm_bindgen]
 pub struct Repair {
-    preview: JsValue,
+    /// As [`document::bytes`].
+    preview: Vec<u8>,
     sectors: Vec<Sector>,
+    /// The volume as it would be.
+    after: Opened,
 }
 
 /// The last sector of a component.
@@ -96,7 +98,8 @@ impl Session {
             left: &document.left,
             info_after: Info::new(&plan.after, &[plan.after_volume]),
         };
-        Ok(Repair { preview: object::from(&preview), sectors })
+        let after = Opened::new(&plan.after, plan.after_volume);
+        Ok(Repair { preview: document::bytes(&preview), sectors, after })
     }
 
     /// The number in `info` of a volume of `check`.
@@ -110,8 +113,19 @@ impl Session {
 impl Repair {
     /// The plan, and what comes of it.
     #[must_use]
-    pub fn preview(&self) -> JsValue {
-        self.preview.clone()
+    pub fn preview(&self) -> Uint8Array {
+        Uint8Array::from(&self.preview[..])
+    }
+
+    /// A picture of the volume as it would be; otherwise as [`Session::picture`]. The first one waits until its map was
+    /// read.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::BadPicture`].
+    pub fn picture(&mut self, first: u64, bits: u32, cells: usize) -> Result<Picture, Refusal> {
+        self.after.index_all();
+        self.after.picture(first, bits, cells)
     }
 
     /// How many last sectors of components change.
@@ -158,5 +172,6 @@ fn refusal(error: PlanError) -> Refusal {
         PlanError::File { label, error } => Refusal::io(&label, 0, &error),
         PlanError::Changed => Refusal::NotAPlan { reason: "the map changed while it was looked at".into() },
         PlanError::Endless => Refusal::NotAPlan { reason: "there is no end to what there is to do".into() },
+        PlanError::Vanishes => Refusal::NotAPlan { reason: "no volume would be left".into() },
     }
 }

@@ -1,20 +1,26 @@
 //! A session: the files of one page, looked through, and everything that can be asked about them.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
+use std::sync::Arc;
 
-use js_sys::{Array, BigInt64Array, BigUint64Array, Function, Int32Array, Uint8Array, Uint16Array};
+use js_sys::{BigInt64Array, BigUint64Array, Function, Int32Array, Uint8Array, Uint16Array};
 use serde::Serialize;
 use virstor::geometry::ComponentIndex;
 use virstor::io::ReadAt;
 use virstor::plan::{Lost, ReadError, Segment, SegmentPlace, VolumeReader};
+use virstor::specimen::Specimen;
+use virstor_inspect::collect::collect;
 use virstor_inspect::document::check::{Check, worth_checking};
+use virstor_inspect::document::collect::Collect;
 use virstor_inspect::document::dump::Dump;
 use virstor_inspect::document::export::{Export, LostRange};
 use virstor_inspect::document::info::Info;
 use virstor_inspect::document::map::{Extent, Totals};
 use virstor_inspect::document::record::RecordInfo;
+use virstor_inspect::document::report::Report;
 use virstor_inspect::document::status::Status;
 use virstor_inspect::heap::ComponentDisk;
 use virstor_inspect::{Heap, InputFile, Options, Stage};
@@ -22,6 +28,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::cache::{Cache, Cached};
+use crate::document;
 use crate::error::Refusal;
 use crate::image::{Format, Image, Part};
 use crate::index::{MOST_LANE_CHUNKS, MapIndex};
@@ -49,11 +56,24 @@ const IDLE: u32 = 60_000;
 type Reader = VolumeReader<ComponentDisk<Disk>>;
 type SharedCache = Rc<RefCell<Cache<Source>>>;
 
+/// Where a file of a session comes from.
+#[derive(Clone, Copy)]
+struct Origin {
+    /// The number of the file that was added.
+    added: usize,
+    /// Whether that is a specimen: then the data of the volume is not in it.
+    specimen: bool,
+}
+
 /// The files of one page, and what is known about them.
 #[wasm_bindgen]
 pub struct Session {
     cache: SharedCache,
     files: Vec<InputFile<Disk>>,
+    /// Where each of them comes from.
+    origins: Vec<Origin>,
+    /// How many were added.
+    added: usize,
     heap: Option<Rc<Heap<Disk>>>,
     volumes: Vec<Opened>,
     /// Whether maps were read, and files searched, to their ends.
@@ -62,9 +82,27 @@ pub struct Session {
 }
 
 /// What is kept for each volume.
-struct Opened {
+pub(crate) struct Opened {
     reader: Reader,
     index: MapIndex,
+}
+
+impl Opened {
+    pub(crate) fn new(heap: &Heap<Disk>, number: usize) -> Self {
+        let reader = heap.reader(number, MAP_MEMORY);
+        Self { index: MapIndex::new(&reader), reader }
+    }
+
+    /// Reads the map into the index to its end.
+    pub(crate) fn index_all(&mut self) {
+        let chunks = self.index.chunks();
+        self.index.step(&mut self.reader, chunks);
+    }
+
+    pub(crate) fn picture(&mut self, first: u64, bits: u32, cells: usize) -> Result<Picture, Refusal> {
+        check_picture(first, bits, cells)?;
+        Ok(Picture { cells: self.index.picture(&mut self.reader, first, bits, cells) })
+    }
 }
 
 #[wasm_bindgen]
@@ -76,6 +114,8 @@ impl Session {
         Self {
             cache: Cache::new(CACHE_MEMORY),
             files: Vec::new(),
+            origins: Vec::new(),
+            added: 0,
             heap: None,
             volumes: Vec::new(),
             whole: true,
@@ -84,7 +124,7 @@ impl Session {
     }
 
     /// Adds a file, which had `size` bytes when it was picked; `label` is how it is shown, `provider` what FreeBSD
-    /// would call it. One that cannot be read is a stranger, not an error.
+    /// would call it. One that cannot be read is a stranger, not an error; a specimen adds the files that it stands for.
     #[wasm_bindgen(js_name = addFile)]
     pub fn add_file(
         &mut self,
@@ -96,13 +136,53 @@ impl Session {
         preferred: bool,
     ) {
         let disk = Source::new(file, size).map(|source| Disk::new(Cached::new(&self.cache, source)));
-        self.files.push(InputFile {
-            label: virstor::format::Printable(label.as_bytes()).to_string(),
-            provider: provider.as_bytes().to_vec(),
+        let input = |label: &[u8], provider: &[u8], disk, sector_size| InputFile {
+            label: virstor::format::Printable(label).to_string(),
+            provider: provider.to_vec(),
             disk,
             sector_size,
             preferred,
-        });
+        };
+        let added = self.added;
+        self.added += 1;
+        let specimen = match disk {
+            Ok(disk) if Specimen::is_one(&disk) => open_specimen(disk),
+            disk => Err(disk),
+        };
+        let specimen = match specimen {
+            Ok(specimen) => specimen,
+            Err(disk) => {
+                self.origins.push(Origin { added, specimen: false });
+                return self.files.push(input(label.as_bytes(), provider.as_bytes(), disk, sector_size));
+            }
+        };
+        for (number, info) in specimen.files().enumerate() {
+            let disk = Ok(Disk::new(specimen.disk(number)));
+            self.origins.push(Origin { added, specimen: true });
+            let sector_size = sector_size.or(info.sector_size);
+            self.files.push(input(info.label.as_bytes(), &info.provider, disk, sector_size));
+        }
+    }
+
+    /// The files as they are looked through: those that were added, or what a specimen stands for.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Input<'a> {
+            label: &'a str,
+            size: u64,
+            /// Whether the data of the volume is not in it.
+            specimen: bool,
+        }
+        fn input<'a>((file, origin): (&'a InputFile<Disk>, &Origin)) -> Input<'a> {
+            Input {
+                label: &file.label,
+                size: file.disk.as_ref().map_or(0, ReadAt::size),
+                specimen: origin.specimen,
+            }
+        }
+        let inputs: Vec<Input<'_>> = self.files.iter().zip(&self.origins).map(input).collect();
+        document::bytes(&inputs)
     }
 
     /// Looks through the files. Of each map, and of each file that has to be searched, at most `budget` bytes are read;
@@ -117,11 +197,7 @@ impl Session {
             }
             ControlFlow::Continue(())
         });
-        let opened = |number| {
-            let reader = heap.reader(number, MAP_MEMORY);
-            Opened { index: MapIndex::new(&reader), reader }
-        };
-        self.volumes = (0..heap.volumes().len()).map(opened).collect();
+        self.volumes = (0..heap.volumes().len()).map(|number| Opened::new(&heap, number)).collect();
         self.heap = Some(Rc::new(heap));
         self.whole = whole;
     }
@@ -138,28 +214,66 @@ impl Session {
     /// # Errors
     ///
     /// [`Refusal::NothingOpen`], as every method that follows.
-    pub fn info(&self) -> Result<JsValue, Refusal> {
-        Ok(object::from(&self.info_document()?))
+    pub fn info(&self) -> Result<Vec<u8>, Refusal> {
+        Ok(document::bytes(&self.info_document()?))
     }
 
     /// The document of `dump`.
-    pub fn dump(&self) -> Result<JsValue, Refusal> {
-        Ok(object::from(&Dump::all(self.heap()?)))
+    pub fn dump(&self) -> Result<Vec<u8>, Refusal> {
+        Ok(document::bytes(&Dump::all(self.heap()?)))
     }
 
     /// The document of `status`.
-    pub fn status(&self) -> Result<JsValue, Refusal> {
-        Ok(object::from(&Status::new(self.heap()?)))
+    pub fn status(&self) -> Result<Vec<u8>, Refusal> {
+        Ok(document::bytes(&Status::new(self.heap()?)))
     }
 
     /// The records, field by field, held against their siblings.
-    pub fn records(&self) -> Result<JsValue, Refusal> {
-        Ok(object::from(&RecordInfo::all(self.heap()?)))
+    pub fn records(&self) -> Result<Vec<u8>, Refusal> {
+        Ok(document::bytes(&RecordInfo::all(self.heap()?)))
     }
 
     /// The document of `check`. `progress` as for [`look`](Self::look).
-    pub fn check(&self, progress: &Function) -> Result<JsValue, Refusal> {
-        Ok(object::from(&self.check_document(progress)?))
+    pub fn check(&self, progress: &Function) -> Result<Vec<u8>, Refusal> {
+        Ok(document::bytes(&self.check_document(progress)?))
+    }
+
+    /// The document of `report`. `progress` as for [`look`](Self::look).
+    pub fn report(&self, progress: &Function) -> Result<Vec<u8>, Refusal> {
+        Ok(document::bytes(&self.report_document(progress)?))
+    }
+
+    /// What `report` prints for people.
+    #[wasm_bindgen(js_name = reportText)]
+    pub fn report_text(&self, progress: &Function) -> Result<String, Refusal> {
+        Ok(self.report_document(progress)?.markdown())
+    }
+
+    /// Hands the specimen that `collect` makes to `sink`, in pieces; gives the document of `collect`.
+    pub fn collect(&self, sink: &Function, progress: &Function) -> Result<Vec<u8>, Refusal> {
+        const PIECE: usize = 1 << 20;
+        let mut pending = Vec::new();
+        let hand_over = |bytes: &mut Vec<u8>| {
+            // It keeps the bytes and does nothing that could fail.
+            _ = sink.call1(&JsValue::NULL, &Uint8Array::from(&bytes[..]));
+            bytes.clear();
+        };
+        let Ok(made) = collect(
+            self.heap()?,
+            &mut |bytes| {
+                pending.extend_from_slice(bytes);
+                if pending.len() >= PIECE {
+                    hand_over(&mut pending);
+                }
+                Ok::<(), Infallible>(())
+            },
+            &mut |stage, done, all| {
+                tell(progress, stage, done, all);
+                ControlFlow::Continue(())
+            },
+        );
+        hand_over(&mut pending);
+        Ok(document::bytes(&Collect::new("-".into(), &made)))
     }
 
     /// Goes on reading a map into its index, by at most `chunks` chunks.
@@ -186,10 +300,8 @@ impl Session {
         bits: u32,
         cells: usize,
     ) -> Result<Picture, Refusal> {
-        check_picture(first, bits, cells)?;
         self.keep_blocks();
-        let Opened { reader, index } = self.opened(volume)?;
-        Ok(Picture { cells: index.picture(reader, first, bits, cells) })
+        self.opened(volume)?.picture(first, bits, cells)
     }
 
     /// A picture of a component: how much of each cell is used, in 255ths. Otherwise as [`picture`](Self::picture).
@@ -266,20 +378,20 @@ impl Session {
         start: u64,
         end: u64,
         count: usize,
-    ) -> Result<JsValue, Refusal> {
+    ) -> Result<Vec<u8>, Refusal> {
         self.keep_blocks();
         let reader = &mut self.opened(volume)?.reader;
         let chunk_size = reader.volume().chunk_size.bytes();
         let range = within(start, end, reader.volume().size())?;
         let segments = reader.segments(range).take(count.min(MOST_ROWS));
         let extents: Vec<Extent> = segments.map(|segment| Extent::new(&segment, chunk_size)).collect();
-        Ok(object::from(&extents))
+        Ok(document::bytes(&extents))
     }
 
     /// How much of the range is what: the document of `map --totals`.
-    pub fn totals(&mut self, volume: usize, start: u64, end: u64) -> Result<JsValue, Refusal> {
+    pub fn totals(&mut self, volume: usize, start: u64, end: u64) -> Result<Vec<u8>, Refusal> {
         self.keep_blocks();
-        Ok(object::from(&self.totals_document(volume, start, end)?))
+        Ok(document::bytes(&self.totals_document(volume, start, end)?))
     }
 
     /// The size in bytes of what `space` names: see [`read`](Self::read).
@@ -367,12 +479,17 @@ impl Session {
     ) -> Result<ImagePlan, Refusal> {
         let format = Format::named(format)?;
         let totals = self.totals_document(volume, start, end)?;
+        let heap = self.heap()?;
+        let mut components = heap.volumes()[volume].components.values();
+        let described = components.find(|one| self.origins[heap.located()[one.candidate].0].specimen);
+        if let Some(component) = described {
+            return Err(Refusal::Specimen { file: heap.label_of(component.candidate).into() });
+        }
         if totals.lost > 0 && !allow_lost {
             return Err(Refusal::Lost { lost: totals.lost, size: totals.size });
         }
         let image = Image::new(self.heap()?, volume, start..end, format)?;
-        let labels = self.files.iter().map(|file| file.label.clone()).collect();
-        Ok(ImagePlan { image, labels })
+        Ok(ImagePlan { image, added: self.origins.iter().map(|origin| origin.added).collect() })
     }
 
     /// The document of `export`, for an image that was written.
@@ -384,7 +501,7 @@ impl Session {
         end: u64,
         format: &str,
         output: &str,
-    ) -> Result<JsValue, Refusal> {
+    ) -> Result<Vec<u8>, Refusal> {
         let totals = self.totals_document(volume, start, end)?;
         let reader = &mut self.opened(volume)?.reader;
         let lost_ranges = LostRange::all(reader.segments(start..end));
@@ -394,7 +511,7 @@ impl Session {
             Format::Qcow2 => "qcow2",
             Format::Packed => "packed",
         };
-        Ok(object::from(&Export {
+        Ok(document::bytes(&Export {
             output: output.into(),
             format,
             volume: opened.name.to_string(),
@@ -485,6 +602,13 @@ impl Session {
     fn check_document(&self, progress: &Function) -> Result<Check, Refusal> {
         let heap = self.heap()?;
         Ok(Check::new(heap, &worth_checking(heap), true, &mut |stage, done, all| {
+            tell(progress, stage, done, all);
+            ControlFlow::Continue(())
+        }))
+    }
+
+    fn report_document(&self, progress: &Function) -> Result<Report, Refusal> {
+        Ok(Report::new(self.heap()?, None, MAP_MEMORY, &mut |stage, done, all| {
             tell(progress, stage, done, all);
             ControlFlow::Continue(())
         }))
@@ -744,7 +868,8 @@ impl Search {
 #[wasm_bindgen]
 pub struct ImagePlan {
     image: Image,
-    labels: Vec<String>,
+    /// The number of the added file, for each of the session's.
+    added: Vec<usize>,
 }
 
 #[wasm_bindgen]
@@ -759,19 +884,15 @@ impl ImagePlan {
         let mut bytes = 0;
         while parts.parts.len() < count.min(MOST_ROWS) && bytes < MOST_BYTES {
             let Some(part) = self.image.next() else { break };
-            let part = part?;
-            if let Part::Bytes(made) = &part {
-                bytes += made.len();
+            let mut part = part?;
+            match &mut part {
+                Part::Bytes(made) => bytes += made.len(),
+                Part::File { file, .. } => *file = self.added[*file],
+                Part::Zeros(_) => {}
             }
             parts.parts.push(part);
         }
         Ok(parts)
-    }
-
-    /// The labels of the files that parts name by number.
-    #[must_use]
-    pub fn labels(&self) -> Array {
-        self.labels.iter().map(|label| JsValue::from_str(label)).collect()
     }
 }
 
@@ -783,7 +904,7 @@ pub struct ImageParts {
 
 #[wasm_bindgen]
 impl ImageParts {
-    /// The number of the file; -1 for zeros, -2 for bytes that are in [`bytes`](Self::bytes).
+    /// The number of the file as it was added; -1 for zeros, -2 for bytes that are in [`bytes`](Self::bytes).
     #[must_use]
     pub fn file(&self) -> Int32Array {
         let file = |part: &Part| match part {
@@ -828,6 +949,20 @@ impl ImageParts {
         });
         Uint8Array::from(&made.collect::<Vec<_>>().concat()[..])
     }
+}
+
+/// A larger one would be of more than 16 million chunks, or is made up: what is kept of it may be some ten times as much.
+const LARGEST_SPECIMEN: u64 = 64 << 20;
+
+/// The specimen, or why it cannot be had in place of the disk.
+fn open_specimen(disk: Disk) -> Result<Arc<Specimen<Disk>>, Result<Disk, String>> {
+    if disk.size() > LARGEST_SPECIMEN {
+        return Err(Err(format!(
+            "is a specimen of {} bytes; this page reads those of at most {LARGEST_SPECIMEN}, the program any",
+            disk.size()
+        )));
+    }
+    Specimen::open(disk).map(Arc::new).map_err(|error| Err(error.to_string()))
 }
 
 pub(crate) fn tell(progress: &Function, stage: Stage<'_>, done: u64, all: u64) {

@@ -1,6 +1,7 @@
 //! A file of the browser, read synchronously.
 
 use std::fmt;
+use std::ops::Range;
 use std::rc::Rc;
 
 use js_sys::Uint8Array;
@@ -68,7 +69,7 @@ impl Fetch for Source {
     }
 }
 
-/// A disk of a session: a file, or a file as it would be after a repair. Which of them is not part of the type, so that
+/// A disk of a session: a file, a file as a specimen has it, or as it would be after a repair. Which of them is not part of the type, so that
 /// the engine is in the module once.
 #[derive(Clone)]
 pub struct AnyDisk(Rc<dyn ReadAt>);
@@ -99,6 +100,10 @@ impl ReadAt for AnyDisk {
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
         self.0.read_at(offset, buf)
+    }
+
+    fn unreadable(&self, range: Range<u64>) -> Option<Range<u64>> {
+        self.0.unreadable(range)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::format::{MAP_ENTRY_LEN, Name, Record, VERSION};
 use crate::geometry::{ChunkSize, ComponentIndex};
 use crate::locate::{Located, Place};
 use crate::map::{ComponentBounds, MAX_ENTRIES};
+use crate::ordered;
 use crate::taste::{Objection, objection};
 
 /// A component that was found, offered for assembly.
@@ -189,7 +190,9 @@ pub fn assemble(candidates: &[Candidate]) -> Assembly {
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     // Preferred ones first, then those the kernel would take, so that a grown copy never displaces an
     // original. The sort is stable: otherwise the order given counts.
-    order.sort_by_key(|index| (!candidates[*index].preferred, !candidates[*index].is_regular()));
+    ordered::sort_by_key(&mut order, |index| {
+        (!candidates[*index].preferred, !candidates[*index].is_regular())
+    });
     let mut assembly = Assembly { volumes: Vec::new(), unfit: Vec::new() };
     let mut known: BTreeMap<(Vec<u8>, u32), usize> = BTreeMap::new();
     for index in order {
@@ -206,8 +209,8 @@ pub fn assemble(candidates: &[Candidate]) -> Assembly {
         });
         assembly.volumes[position].add(index, candidate);
     }
-    assembly.volumes.sort_by_key(Volume::first_candidate);
-    assembly.unfit.sort_by_key(|(index, _)| *index);
+    ordered::sort_by_key(&mut assembly.volumes, Volume::first_candidate);
+    ordered::sort_by_key(&mut assembly.unfit, |(index, _)| *index);
     let mut names: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
     for volume in &mut assembly.volumes {
         match names.entry(volume.name.bytes().to_vec()) {

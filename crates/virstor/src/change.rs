@@ -13,6 +13,7 @@
 //! |---|---|---|
 //! | one component more | its record with the old count; then the new count, upward | `torn-add` |
 //! | one less | the same, backward | `torn-add`, towards the old set |
+//! | one less, with some behind it in use | it becomes the last, the gap goes upward: entries, then the record | `removed-from-middle` |
 //! | virtual size | the map first becomes zero where it will reach; then the records, upward | `records-disagree` |
 //! | name | upward | `torn-rename` |
 //! | provider name | any | a set, as each record is judged alone |

@@ -31,7 +31,7 @@ pub(crate) mod ownership;
 mod records;
 mod sizes;
 mod text;
-mod unclaimed;
+pub(crate) mod unclaimed;
 mod unreadable;
 
 use alloc::collections::BTreeMap;
@@ -39,13 +39,14 @@ use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 pub use self::deep::{Hearers, Orphan, deep};
-pub use self::finding::{Code, Fault, Finding, Repair, Severity, Torn};
+pub use self::finding::{Because, Code, Fault, Finding, Numbering, Repair, Severity, Torn};
 pub use self::text::Party;
 use crate::assemble::{Assembly, Candidate, Problem, Volume};
 use crate::format::ByteOrder;
 use crate::geometry::ComponentIndex;
 use crate::io::ReadAt;
 use crate::locate::Place;
+use crate::ordered;
 
 /// How many findings of a kind are listed.
 pub const LISTED: usize = 100;
@@ -97,6 +98,14 @@ pub enum Verdict {
 }
 
 impl Report {
+    /// Whether nobody can tell which components the map means; nothing can be mended then.
+    pub(crate) fn is_unclear(&self) -> bool {
+        let unclear = |finding: &Finding| {
+            matches!(finding.fault, Fault::RemovedFromMiddle { numbering: Numbering::Unclear, .. })
+        };
+        self.findings.iter().any(unclear)
+    }
+
     /// The short of it.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
@@ -132,14 +141,17 @@ pub fn check<D: ReadAt>(
     sizes::judge(volume, &pass, &mut findings);
     findings.append(of_map);
     unreadable::judge(volume, subject.disks, pass.order, &mut findings);
-    if pass.whole && disk.is_some() {
+    // As long as components are called by two numbers, what the map names on each is not known.
+    if pass.whole && disk.is_some() && !findings.has(Code::RemovedFromMiddle) {
         allocation::judge(volume, &pass, &stale, &mut findings);
     }
     let free = pass.tallies.iter().map(map_pass::Tally::free).sum();
     let mut report = findings.report(free, pass.order, pass.whole);
-    if is_cut(subject) || is_mixed(&pass) {
-        let choosable = |finding: &&mut Finding| finding.code() != Code::MapBigEndian;
-        report.findings.iter_mut().filter(choosable).for_each(|finding| finding.repair = Repair::None);
+    if is_cut(subject) || report.is_unclear() {
+        report.findings.iter_mut().for_each(|finding| finding.repair = Repair::None);
+    } else if is_mixed(&pass) {
+        let others = report.findings.iter_mut().filter(|finding| finding.code() != Code::MapBigEndian);
+        others.for_each(|finding| finding.repair = Repair::None);
     }
     report
 }
@@ -179,7 +191,8 @@ pub fn check_strays(assembly: &Assembly, candidates: &[Candidate]) -> Report {
 #[derive(Debug, Clone, Default)]
 struct Findings {
     faults: Vec<Fault>,
-    counts: BTreeMap<Code, Count>,
+    /// In the order in which the kinds came up.
+    counts: Vec<(Code, Count)>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -190,7 +203,7 @@ struct Count {
 
 impl Findings {
     fn push(&mut self, fault: Fault) {
-        let count = self.counts.entry(fault.code()).or_default();
+        let count = self.count_of(fault.code());
         if count.listed < LISTED {
             count.listed += 1;
             self.faults.push(fault);
@@ -199,13 +212,23 @@ impl Findings {
         }
     }
 
-    /// Counts one more of a kind without saying which.
-    fn count(&mut self, code: Code) {
-        self.counts.entry(code).or_default().unlisted += 1;
+    /// Counts more of a kind without saying which.
+    fn count(&mut self, code: Code, more: u64) {
+        self.count_of(code).unlisted += more;
+    }
+
+    /// There are a few dozen kinds: they are looked through.
+    fn count_of(&mut self, code: Code) -> &mut Count {
+        let known = self.counts.iter().position(|(other, _)| *other == code);
+        let place = known.unwrap_or(self.counts.len());
+        if known.is_none() {
+            self.counts.push((code, Count::default()));
+        }
+        &mut self.counts[place].1
     }
 
     fn has(&self, code: Code) -> bool {
-        self.counts.contains_key(&code)
+        self.counts.iter().any(|(other, _)| *other == code)
     }
 
     /// Takes over findings of other kinds than those already here.
@@ -224,7 +247,7 @@ impl Findings {
         };
         let unlisted = self.counts.iter().map(|(code, count)| (*code, count.unlisted));
         Report {
-            unlisted: unlisted.filter(|(_, count)| *count > 0).collect(),
+            unlisted: ordered::map(unlisted.filter(|(_, count)| *count > 0)),
             findings: self.faults.into_iter().map(finding).collect(),
             order,
             whole,

@@ -20,6 +20,7 @@ use crate::format::{ByteOrder, MAP_ENTRY_LEN, MapEntry, Record};
 use crate::geometry::{ChunkSize, ComponentIndex, PhysicalChunk, VirtualChunk};
 use crate::io::{IoError, ReadAt};
 use crate::label::record_sector;
+use crate::ordered;
 use crate::patch::Patch;
 
 /// A byte of a component.
@@ -196,7 +197,7 @@ impl Edits {
     /// The sectors of the map with the new entries in them, in order.
     fn map_sectors(&self, first: &(impl ReadAt + ?Sized), sector: u64) -> Result<Vec<Patch>, EditError> {
         let mut entries = self.entries.clone();
-        entries.sort_unstable_by_key(|edit| edit.at);
+        ordered::sort_by_key(&mut entries, |edit| edit.at);
         let offset_of = |edit: &EntryEdit| edit.at.0 * MAP_ENTRY_LEN as u64;
         let mut patches = Vec::new();
         for of_sector in entries.chunk_by(|a, b| offset_of(a) / sector == offset_of(b) / sector) {

@@ -15,6 +15,7 @@ pub mod kernel;
 pub mod label;
 pub mod locate;
 pub mod map;
+pub mod ordered;
 pub mod overlay;
 pub mod patch;
 pub mod plan;

@@ -11,6 +11,7 @@ use core::ops::ControlFlow;
 use crate::format::{ByteOrder, MAP_ENTRY_LEN, MapEntry};
 use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
 use crate::io::{IoError, ReadAt};
+use crate::ordered;
 
 /// The longest map that is read: 2^32 entries, 32 GiB. A kernel would need that much memory to hold it. A
 /// hostile sparse file can claim more; what lies beyond counts as lost.
@@ -243,7 +244,7 @@ impl Tally {
     fn used(&self, bounds: &Bounds) -> BTreeMap<ComponentIndex, u64> {
         let named = (0..=u16::MAX).map(ComponentIndex).zip(self.used.iter().copied().zip(bounds));
         let there = named.filter(|(_, (used, bounds))| *used > 0 && bounds.is_some());
-        there.map(|(index, (used, _))| (index, used)).collect()
+        ordered::map(there.map(|(index, (used, _))| (index, used)))
     }
 }
 

@@ -9,6 +9,7 @@ use core::ops::Range;
 
 use crate::geometry::ComponentIndex;
 use crate::io::{IoError, ReadAt, WriteAt};
+use crate::ordered;
 
 /// One change. Those between two barriers may reach the disks in any order, and after a loss of power any
 /// of them may be missing; what is behind a [`Patch::Barrier`] happens only after all before it is durable.
@@ -131,7 +132,7 @@ pub fn is_ambiguous(group: &[Patch]) -> bool {
     let key = |place: &Target| (place.component, place.range.start);
     let mut targets: Vec<Target> = group.iter().filter_map(Patch::target).collect();
     targets.retain(|target| !target.range.is_empty());
-    targets.sort_unstable_by_key(key);
+    ordered::sort_by_key(&mut targets, key);
     let overlap = |a: &Target, b: &Target| {
         a.component == b.component && a.range.start < b.range.end && b.range.start < a.range.end
     };
@@ -203,11 +204,7 @@ pub(crate) fn apply(patch: &Patch, disks: &[impl WriteAt]) -> Result<(), PatchEr
 
 /// Makes durable what a group changed.
 pub(crate) fn flush(group: &[Patch], disks: &[impl WriteAt]) -> Result<(), PatchError> {
-    let mut changed: Vec<ComponentIndex> =
-        group.iter().filter_map(Patch::target).map(|target| target.component).collect();
-    changed.sort_unstable();
-    changed.dedup();
-    for component in changed {
+    for component in ordered::unique(group.iter().filter_map(Patch::target).map(|target| target.component)) {
         on(component, disks[component.as_usize()].flush())?;
     }
     Ok(())

@@ -14,6 +14,7 @@
 
 mod endian;
 mod entries;
+mod numbers;
 mod records;
 mod settle;
 mod survey;
@@ -32,6 +33,7 @@ use crate::edit::{EditError, Edits};
 use crate::format::{ByteOrder, MapEntry, Record};
 use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
 use crate::io::{IoError, ReadAt};
+use crate::ordered;
 use crate::overlay::{Overlay, OverlayDisk};
 use crate::patch::Patch;
 
@@ -208,8 +210,16 @@ pub enum Loss {
         /// How many chunks.
         chunks: u64,
     },
-    /// A component on which no data lies, should it turn up again.
-    Component(ComponentIndex),
+    /// Components on which no data lies, should they turn up again.
+    Components {
+        /// How many.
+        count: u16,
+        /// The first.
+        first: ComponentIndex,
+    },
+    /// Certainty: that a disk is this component follows from nothing but that no other is left. If it is another's its
+    /// last sector is lost.
+    Certainty(ComponentIndex),
 }
 
 /// Why no steps can be given.
@@ -241,7 +251,7 @@ pub enum RepairError {
 /// there are more seats than patches can name.
 pub fn next<D: ReadAt + Clone>(scene: &Scene<'_, D>, options: &Options) -> Result<Vec<Step>, RepairError> {
     let mut stage = Stage::new(scene, options);
-    if stage.lacks_seats() {
+    if stage.lacks_seats() || scene.report.is_unclear() {
         return Ok(Vec::new());
     }
     type Part<D> = fn(&mut Stage<'_, D>) -> Result<(), RepairError>;
@@ -250,7 +260,9 @@ pub fn next<D: ReadAt + Clone>(scene: &Scene<'_, D>, options: &Options) -> Resul
         part(&mut stage)?;
         // As long as some entries are in the other byte order nobody knows which chunks are in use.
         let done = || number == 1 && stage.survey().is_some_and(|survey| survey.swapped > 0);
-        if !stage.steps.is_empty() || done() {
+        // Nor whose they are, as long as the map calls components by two numbers.
+        let two_numbers = || stage.report_has(Code::RemovedFromMiddle);
+        if !stage.steps.is_empty() || done() || two_numbers() {
             break;
         }
     }
@@ -271,7 +283,7 @@ impl<'a, D: ReadAt + Clone> Stage<'a, D> {
     fn new(scene: &'a Scene<'a, D>, options: &'a Options) -> Self {
         let volume = &scene.subject.assembly.volumes[scene.subject.volume];
         let disks = scene.seats.iter().map(|seat| seat.disk.clone()).collect();
-        let seats = scene.seats.iter().enumerate().map(|(number, seat)| (seat.who, number)).collect();
+        let seats = ordered::map(scene.seats.iter().enumerate().map(|(number, seat)| (seat.who, number)));
         Self { scene, options, volume, seats, overlay: Overlay::new(disks), steps: Vec::new() }
     }
 
@@ -280,6 +292,10 @@ impl<'a, D: ReadAt + Clone> Stage<'a, D> {
         self.options.wants(code)
             && (self.scene.report.findings.iter().any(|finding| finding.code() == code)
                 || self.scene.report.unlisted.contains_key(&code))
+    }
+
+    fn report_has(&self, code: Code) -> bool {
+        self.scene.report.findings.iter().any(|finding| finding.code() == code)
     }
 
     fn seat_of(&self, who: Who) -> Option<usize> {
@@ -355,7 +371,7 @@ impl<'a, D: ReadAt + Clone> Stage<'a, D> {
             return Ok(());
         }
         self.overlay.apply(&patches, |seat| (seat.as_usize(), 0));
-        let codes = codes.into_iter().collect();
+        let codes = ordered::set(codes);
         self.steps.push(Step { codes, action, loss, patches });
         Ok(())
     }

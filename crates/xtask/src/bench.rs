@@ -8,11 +8,10 @@ mod measure;
 mod opening;
 mod scan;
 mod serving;
-mod table;
 mod volume;
 mod write;
 
-use crate::build::Program;
+use crate::build::{self, Program};
 use crate::process::which;
 use crate::progress::{Steps, say};
 use crate::workspace::Workspace;
@@ -31,6 +30,38 @@ const ROUNDS: usize = 5;
 
 /// A folder in memory: there the figures are those of the programs, not of a disk.
 const IN_MEMORY: &str = "/dev/shm";
+
+/// What is measured, in this order.
+const SUBJECTS: [Subject; 6] = [
+    Subject {
+        name: "export",
+        what: "export beside its peers",
+        report: |bench| export::report(bench).map(Some),
+    },
+    Subject {
+        name: "write",
+        what: "writing beside its peers",
+        report: |bench| write::report(bench).map(Some),
+    },
+    Subject {
+        name: "serve",
+        what: "serving beside its peers",
+        report: |bench| serving::report(bench).map(Some),
+    },
+    Subject { name: "open", what: "opening large volumes", report: |bench| opening::report(bench).map(Some) },
+    Subject { name: "scan", what: "passes over maps", report: |_| scan::report().map(Some) },
+    Subject { name: "instructions", what: "counting instructions", report: |_| instructions::report() },
+];
+
+/// A part of the benchmark.
+struct Subject {
+    /// What `--only` calls it.
+    name: &'static str,
+    /// What the progress line says.
+    what: &'static str,
+    /// Its section of the report, where it can be measured here.
+    report: fn(&Bench) -> Result<Option<String>>,
+}
 
 /// What is needed to run a subject.
 struct Bench {
@@ -54,7 +85,7 @@ pub(crate) fn bench(args: &[OsString]) -> Result<()> {
     }
     let folder = options.folder(&workspace)?;
     let bench = Bench { workspace, wasmtime, folder, rounds: options.rounds };
-    let measured = bench.measure();
+    let measured = bench.measure(options.only.as_deref());
     fs::remove_dir_all(&bench.folder).with_context(|| format!("cannot remove {}", bench.folder.display()))?;
     let report = measured?;
     match options.out {
@@ -64,12 +95,11 @@ pub(crate) fn bench(args: &[OsString]) -> Result<()> {
 }
 
 impl Bench {
-    fn measure(&self) -> Result<String> {
-        let mut steps = Steps::new(Program::ALL.len() + 7);
+    fn measure(&self, only: Option<&str>) -> Result<String> {
+        let subjects = || SUBJECTS.iter().filter(|subject| only.is_none_or(|only| subject.name == only));
+        let mut steps = Steps::new(1 + build::STEPS + subjects().count());
         steps.run("wasm targets", toolchain::ensure_targets)?;
-        for program in Program::ALL {
-            steps.run(program.step(), || program.build(&self.workspace))?;
-        }
+        build::build_programs(&mut steps, &self.workspace)?;
         let programs = [which("qemu-img"), which("cp"), which("nbdcopy"), self.wasmtime.clone()];
         let programs: Vec<&Path> = programs.iter().filter_map(|program| program.as_deref()).collect();
         let mut report = Report::default();
@@ -78,13 +108,10 @@ impl Bench {
             self.rounds,
             machine::describe(&self.folder, &programs)
         ));
-        report.add(steps.show("export beside its peers", || export::report(self))?);
-        report.add(steps.show("writing beside its peers", || write::report(self))?);
-        report.add(steps.show("serving beside its peers", || serving::report(self))?);
-        report.add(steps.show("opening large volumes", || opening::report(self))?);
-        report.add(steps.show("passes over maps", scan::report)?);
-        if let Some(counts) = steps.show("counting instructions", instructions::report)? {
-            report.add(counts);
+        for subject in subjects() {
+            if let Some(section) = steps.show(subject.what, || (subject.report)(self))? {
+                report.add(section);
+            }
         }
         report.add(format!("Load average at the end: {}\n", machine::load()));
         steps.finish("measured");
@@ -139,6 +166,8 @@ struct Options {
     rounds: usize,
     dir: Option<PathBuf>,
     out: Option<PathBuf>,
+    /// The name of the one subject that is wanted.
+    only: Option<String>,
 }
 
 impl Options {
@@ -154,7 +183,16 @@ impl Options {
                 }
                 [name, value] if name == "--dir" => options.dir = Some(value.into()),
                 [name, value] if name == "--out" => options.out = Some(value.into()),
-                _ => bail!("not understood; options: --rounds N, --dir DIR, --out FILE; or --instructions"),
+                [name, value] if name == "--only" => {
+                    let subject = SUBJECTS.iter().find(|subject| value == subject.name);
+                    let names = SUBJECTS.map(|subject| subject.name).join(", ");
+                    let subject =
+                        subject.with_context(|| format!("{} is none of {names}", value.display()))?;
+                    options.only = Some(subject.name.into());
+                }
+                _ => bail!(
+                    "not understood; options: --rounds N, --dir DIR, --out FILE, --only SUBJECT; or --instructions"
+                ),
             }
         }
         Ok(options)
@@ -183,16 +221,16 @@ mod tests {
 
     #[test]
     fn options_come_in_any_order_and_may_be_left_out() {
-        assert_eq!(parse("").unwrap(), Options { rounds: ROUNDS, dir: None, out: None });
+        assert_eq!(parse("").unwrap(), Options { rounds: ROUNDS, ..Options::default() });
         assert_eq!(
-            parse("--out o --rounds 2 --dir d").unwrap(),
-            Options { rounds: 2, dir: Some("d".into()), out: Some("o".into()) }
+            parse("--out o --rounds 2 --dir d --only serve").unwrap(),
+            Options { rounds: 2, dir: Some("d".into()), out: Some("o".into()), only: Some("serve".into()) }
         );
     }
 
     #[test]
     fn what_is_no_option_is_refused() {
-        for text in ["--rounds", "--rounds 0", "--rounds many", "--fast yes", "c0"] {
+        for text in ["--rounds", "--rounds 0", "--rounds many", "--fast yes", "--only cooking", "c0"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

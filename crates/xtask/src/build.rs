@@ -13,15 +13,26 @@ use std::process::Command;
 /// Builds everything that can be built, and says where it is.
 pub(crate) fn build_all() -> Result<()> {
     let workspace = Workspace::ask_cargo()?;
-    let mut steps = Steps::new(1 + Program::ALL.len() + web::STEPS);
+    let mut steps = Steps::new(1 + STEPS + web::STEPS);
     steps.run("wasm targets", toolchain::ensure_targets)?;
-    for program in Program::ALL {
-        steps.run(program.step(), || program.build(&workspace))?;
-    }
+    build_programs(&mut steps, &workspace)?;
     web::build(&mut steps, &workspace)?;
     let programs = Program::ALL.map(|program| program.path(&workspace));
     steps.finish(&built_paths(programs.into_iter().chain([web::site(), web::single_file()])));
     Ok(())
+}
+
+/// How many steps [`build_programs`] takes.
+pub(crate) const STEPS: usize = 2;
+
+/// Brings all programs up to date.
+pub(crate) fn build_programs(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
+    steps.run(Program::Native.step(), || Program::Native.build(workspace))?;
+    steps.run("build virstor.wasm (wasip2) and virstor-wasip1.wasm (wasip1)", || {
+        // Both at once: the end of each is work for one core.
+        run(&mut command(&Program::WASM, &workspace.target())?)?;
+        Program::WASM.into_iter().try_for_each(|program| program.deliver(workspace))
+    })
 }
 
 /// Builds the web inspector alone.
@@ -49,7 +60,7 @@ pub(crate) fn reproduce() -> Result<()> {
     for program in Program::WASM {
         steps.run(program.step(), || program.build(&workspace))?;
         let again = format!("{}, again", program.step());
-        steps.run(&again, || run(&mut program.command(&elsewhere)?))?;
+        steps.run(&again, || run(&mut command(&[program], &elsewhere)?))?;
         let path = program.path(&workspace);
         let (first, second) = (hash_of(&path)?, hash_of(&program.output(&elsewhere))?);
         ensure!(first == second, "{} differs between two builds: {first}, {second}", path.display());
@@ -102,11 +113,19 @@ impl Program {
 
     /// Brings it up to date.
     pub(crate) fn build(self, workspace: &Workspace) -> Result<()> {
-        run(&mut self.command(&workspace.target())?)?;
-        match self {
-            Program::Native => Ok(()),
-            _ => deliver(&self.output(&workspace.target()), &self.path(workspace)),
+        run(&mut command(&[self], &workspace.target())?)?;
+        self.deliver(workspace)
+    }
+
+    /// Puts it where users look for it.
+    fn deliver(self, workspace: &Workspace) -> Result<()> {
+        let (from, to) = (self.output(&workspace.target()), self.path(workspace));
+        if from != to {
+            fs::create_dir_all(dist())?;
+            fs::copy(&from, &to)
+                .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
         }
+        Ok(())
     }
 
     /// Where Cargo leaves it below `target_folder`.
@@ -117,16 +136,6 @@ impl Program {
         }
     }
 
-    /// How it is built below `target_folder`.
-    fn command(self, target_folder: &Path) -> Result<Command> {
-        let mut command = cargo_with_bar(["build", "--release", "--package", "virstor-cli"]);
-        command.arg("--target-dir").arg(target_folder);
-        if let Some(target) = self.target() {
-            command.args(["--target", target, "--config", &same_everywhere(target)?]);
-        }
-        Ok(command)
-    }
-
     fn target(self) -> Option<&'static str> {
         match self {
             Program::Native => None,
@@ -134,6 +143,16 @@ impl Program {
             Program::Module => Some("wasm32-wasip1"),
         }
     }
+}
+
+/// How programs are built below `target_folder`. The native one is built alone.
+fn command(programs: &[Program], target_folder: &Path) -> Result<Command> {
+    let mut command = cargo_with_bar(["build", "--release", "--package", "virstor-cli"]);
+    command.arg("--target-dir").arg(target_folder);
+    for target in programs.iter().filter_map(|program| program.target()) {
+        command.args(["--target", target, "--config", &same_everywhere(target)?]);
+    }
+    Ok(command)
 }
 
 /// A setting of Cargo that keeps the folders of this machine out of what is built for `target`, so that the same
@@ -146,10 +165,4 @@ fn same_everywhere(target: &str) -> Result<String> {
     let flag = |from: &Path, to| format!("'--remap-path-prefix={}={to}'", from.display());
     let (packages, ours) = (flag(&packages, "/cargo"), flag(root(), "/virstor"));
     Ok(format!("target.{target}.rustflags=[{packages}, {ours}]"))
-}
-
-fn deliver(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(dist())?;
-    fs::copy(from, to).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
-    Ok(())
 }

@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod package;
+mod parity;
 mod process;
 mod progress;
 mod runtime;
@@ -10,6 +11,7 @@ mod sample;
 mod site;
 mod soak;
 mod start;
+mod table;
 mod test;
 mod toolchain;
 mod tools;

@@ -3,10 +3,10 @@
 use crate::workspace;
 use anyhow::{Context, Result, bail};
 use std::ffi::{OsStr, OsString};
-use std::fmt::Write;
-use std::io::IsTerminal;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 
 /// Folders of programs that an ordinary user's `PATH` may leave out on Debian.
 const SYSTEM_FOLDERS: [&str; 2] = ["/usr/sbin", "/sbin"];
@@ -43,6 +43,21 @@ pub(crate) fn cargo_with_bar<I: AsRef<OsStr>>(args: impl IntoIterator<Item = I>)
 /// Runs a command to its end; anything but success is an error that names it.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot run {}", shown(command)))?;
+    succeed(command, status)
+}
+
+/// As [`run`], and shows `watch` every line that the command writes to its standard output, which goes on to ours.
+pub(crate) fn run_watched(command: &mut Command, mut watch: impl FnMut(&str)) -> Result<()> {
+    let child = command.stdout(Stdio::piped()).spawn();
+    let mut child = child.with_context(|| format!("cannot run {}", shown(command)))?;
+    let mut lines = BufReader::new(child.stdout.take().expect("stdout was piped"));
+    let mut line = Vec::new();
+    while lines.read_until(b'\n', &mut line)? > 0 {
+        std::io::stdout().write_all(&line)?;
+        watch(&String::from_utf8_lossy(&line));
+        line.clear();
+    }
+    let status = child.wait()?;
     succeed(command, status)
 }
 

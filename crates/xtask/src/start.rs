@@ -1,7 +1,7 @@
 //! The first thing a newcomer runs: builds everything, looks into the sample volume with it, and offers the web
 //! inspector.
 
-use crate::build::Program;
+use crate::build;
 use crate::process::{output_of, run};
 use crate::progress::{Steps, say};
 use crate::runtime::Runtime;
@@ -32,11 +32,9 @@ pub(crate) enum Then {
 pub(crate) fn start(then: Then) -> Result<()> {
     let workspace = Workspace::ask_cargo()?;
     let runtime = Runtime::choose()?;
-    let mut steps = Steps::new(Program::ALL.len() + web::STEPS + 7);
+    let mut steps = Steps::new(build::STEPS + web::STEPS + 7);
     steps.run("wasm targets", toolchain::ensure_targets)?;
-    for program in Program::ALL {
-        steps.run(program.step(), || program.build(&workspace))?;
-    }
+    build::build_programs(&mut steps, &workspace)?;
     web::build(&mut steps, &workspace)?;
     let folder = workspace.target().join("sample");
     let components = steps.run("unpack the sample volume", || sample::unpack_into(&folder))?;

@@ -1,14 +1,14 @@
 //! Everything that is checked before a change may be merged.
 
-use crate::build::Program;
-use crate::process::{cargo, cargo_with_bar, run, search_path, shown, succeed};
+use crate::build::{self, Program};
+use crate::parity::Parity;
+use crate::process::{cargo, cargo_with_bar, run, run_watched, search_path, shown};
 use crate::progress::{Steps, say};
 use crate::workspace::Workspace;
 use crate::{runtime, toolchain, tools, web, web_test};
-use anyhow::{Context, Result, bail};
-use std::io::{BufRead, BufReader, Write};
+use anyhow::{Result, bail};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// Installs what the tests need, then performs every check; stops at the first that fails.
 ///
@@ -17,18 +17,18 @@ use std::process::{Command, Stdio};
 pub(crate) fn test_all() -> Result<()> {
     let workspace = Workspace::ask_cargo()?;
     let lints = lints(&workspace);
-    let mut steps = Steps::new(1 + lints.len() + Program::ALL.len() + web::STEPS + 3);
+    let mut steps = Steps::new(1 + lints.len() + build::STEPS + web::STEPS + 3);
     let needs = steps.show("what the tests need", Needs::ensure)?;
     for (name, mut command) in lints {
         steps.run(&name, || run(&mut command))?;
     }
-    for program in Program::ALL {
-        steps.run(program.step(), || program.build(&workspace))?;
-    }
-    let counts = steps.show("tests", || run_tests(&workspace, &needs))?;
+    build::build_programs(&mut steps, &workspace)?;
+    let mut parity = Parity::default();
+    let counts = steps.show("tests", || run_tests(&workspace, &needs, &mut parity))?;
     web::build(&mut steps, &workspace)?;
-    steps.show("tests of the web inspector", || web_test::run_tests(&workspace))?;
+    steps.show("tests of the web inspector", || web_test::run_tests(&workspace, &mut parity))?;
     steps.run("documentation", || run(&mut documentation()))?;
+    say(&format!("golden sets and vectors:\n\n{}", parity.table()));
     steps.finish(&format!("{} tests passed, {} were not run", counts.passed, counts.ignored));
     say_missing(&needs.missing);
     Ok(())
@@ -132,13 +132,10 @@ fn lints(workspace: &Workspace) -> Vec<(String, Command)> {
         ("format".to_owned(), cargo(["fmt", "--all", "--check"])),
         ("lints".to_owned(), clippy(&["--workspace", "--all-targets"])),
     ];
-    for (package, target) in [
-        ("virstor-cli", "wasm32-wasip1"),
-        ("virstor-cli", "wasm32-wasip2"),
-        ("virstor-wasm", "wasm32-unknown-unknown"),
-    ] {
-        lints.push((format!("lints ({target})"), clippy(&["--package", package, "--target", target])));
-    }
+    let wasi = ["--package", "virstor-cli", "--target", "wasm32-wasip1", "--target", "wasm32-wasip2"];
+    lints.push(("lints (wasm32-wasip1, wasm32-wasip2)".into(), clippy(&wasi)));
+    let browser = ["--package", "virstor-wasm", "--target", "wasm32-unknown-unknown"];
+    lints.push(("lints (wasm32-unknown-unknown)".into(), clippy(&browser)));
     let mut core = cargo_with_bar(["build", "--target", "wasm32-unknown-unknown"]);
     for package in workspace.no_std_packages() {
         core.args(["--package", &package]);
@@ -181,27 +178,21 @@ impl Counts {
 }
 
 /// Runs all tests of the workspace, telling the cross-crate ones where everything is.
-fn run_tests(workspace: &Workspace, needs: &Needs) -> Result<Counts> {
+fn run_tests(workspace: &Workspace, needs: &Needs, parity: &mut Parity) -> Result<Counts> {
     // All that fails is wanted from one run: it may have been a long one.
     let mut command = cargo(["test", "--workspace", "--no-fail-fast"]);
-    command.env("PATH", search_path()).stdout(Stdio::piped());
+    command.env("PATH", search_path());
     for (name, value) in variables(workspace, needs) {
         match value {
             Some(path) => command.env(name, path),
             None => command.env_remove(name),
         };
     }
-    let mut child = command.spawn().with_context(|| format!("cannot run {}", shown(&command)))?;
     let mut counts = Counts::default();
-    let mut lines = BufReader::new(child.stdout.take().expect("stdout was piped"));
-    let mut line = Vec::new();
-    while lines.read_until(b'\n', &mut line)? > 0 {
-        std::io::stdout().write_all(&line)?;
-        counts.add(&String::from_utf8_lossy(&line));
-        line.clear();
-    }
-    let status = child.wait()?;
-    succeed(&command, status)?;
+    run_watched(&mut command, |line| {
+        counts.add(line);
+        parity.add_test(line);
+    })?;
     Ok(counts)
 }
 

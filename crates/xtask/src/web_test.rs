@@ -1,7 +1,8 @@
 //! The tests of the web inspector: in real browsers, beside the program.
 
 use crate::build::Program;
-use crate::process::{run, which};
+use crate::parity::Parity;
+use crate::process::{run, run_watched, which};
 use crate::progress::Steps;
 use crate::workspace::{Workspace, root};
 use crate::{site, toolchain, tools, web};
@@ -22,18 +23,18 @@ pub(crate) fn test_web() -> Result<()> {
     steps.run("browsers", ensure_browsers)?;
     steps.run(Program::Native.step(), || Program::Native.build(&workspace))?;
     web::build(&mut steps, &workspace)?;
-    steps.show("tests of the web inspector", || run_tests(&workspace))?;
+    steps.show("tests of the web inspector", || run_tests(&workspace, &mut Parity::default()))?;
     steps.finish("the web inspector passes its tests");
     Ok(())
 }
 
 /// Serves the page and runs the tests against it, in the browsers that are installed.
-pub(crate) fn run_tests(workspace: &Workspace) -> Result<()> {
+pub(crate) fn run_tests(workspace: &Workspace, parity: &mut Parity) -> Result<()> {
     let golden = workspace.target().join("web-tests/golden");
     unpack_golden(&golden)?;
     let mut command = node_tests(&test_files()?)?;
     tell(&mut command, workspace)?;
-    run(command.env("VIRSTOR_GOLDEN", golden))
+    run_watched(command.env("VIRSTOR_GOLDEN", golden), |line| parity.add_page(line))
 }
 
 /// Measures the page in the browsers that are installed.

@@ -101,8 +101,7 @@ pub(super) fn finish(target: NewFile, made: Result<Collected, Failure>) -> Resul
 /// Says what was made.
 pub(super) fn report(path: &Path, collected: &Collected, how: Output) -> Result<(), Failure> {
     let Collected { files, described, entries, unreadable, len } = *collected;
-    let output = output::shown(path);
-    let document = Collect { output, files, described, entries, unreadable, size: len };
+    let document = Collect::new(output::shown(path), collected);
     if how.json {
         return output::print_json(&document);
     }

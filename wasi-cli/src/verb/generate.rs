@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::CommandFactory;
 use virstor_inspect::document::{
-    change, check, collect, ctl, dump, export, info, map, overlay, repair, serve, status, undo,
+    change, check, collect, ctl, dump, export, info, map, overlay, repair, report, serve, status, undo,
 };
 
 use crate::args::{Args, Generate, GenerateArgs};
@@ -51,6 +51,7 @@ fn schemas(folder: &Path) -> Result<(), Failure> {
         ("backup-map", schemars::schema_for!(collect::Collect)),
         ("restore-map", schemars::schema_for!(collect::RestoreMap)),
         ("repair", schemars::schema_for!(repair::RepairDocument)),
+        ("report", schemars::schema_for!(report::Report)),
         ("repair-plan", schemars::schema_for!(repair::SavedPlan)),
         ("undo", schemars::schema_for!(undo::Undo)),
         ("map", schemars::schema_for!(Vec<map::Extent>)),

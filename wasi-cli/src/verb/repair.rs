@@ -368,6 +368,9 @@ fn plan_failure(error: &PlanError) -> Failure {
         PlanError::Endless => {
             Failure::Operation("no plan comes to an end; please report this with 'virstor collect'".into())
         }
+        PlanError::Vanishes => Failure::Operation(
+            "no plan leaves a volume; nothing was done; please report this with 'virstor collect'".into(),
+        ),
     }
 }
 

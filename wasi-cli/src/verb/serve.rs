@@ -36,6 +36,7 @@ use virstor::kernel::Tunables;
 use virstor_inspect::Heap;
 
 pub(crate) use self::address::parse as parse_address;
+use self::exports::Catalog;
 use self::journal::Journal;
 use self::service::{Rules, Service};
 use crate::args::{Missing, ServeArgs, WhenFull};
@@ -44,24 +45,27 @@ use crate::failure::{Failure, Status};
 use crate::{heap, output};
 
 pub(crate) fn run(args: &ServeArgs) -> Result<Status, Failure> {
+    let waits = args.when_full == WhenFull::Wait;
+    if waits && (args.control.is_none() || !args.write) {
+        let line = "--when-full wait needs --write, and --control for 'virstor ctl add' to end the wait";
+        return Err(Failure::Usage(line.into()));
+    }
     let heap = heap::open(&args.input, args.output, Tunables::default())?;
     let volume = heap::choose_one(&heap, &args.input, args.output)?;
     heap::refuse_specimen(&heap, volume, "serve")?;
     let writable = match &args.overlay {
         Some(overlay) => Some(writing::open_overlay(&heap, volume, overlay)?),
         None if args.write => Some(writing::open(&heap, volume)?),
-        None => None,
+        None => {
+            note_writer(writing::keep_writers_out(&heap, volume));
+            None
+        }
     };
-    let waits = args.when_full == WhenFull::Wait;
-    if waits && (args.control.is_none() || !args.write) {
-        let line = "--when-full wait needs --write, and --control for 'virstor ctl add' to end the wait";
-        return Err(Failure::Usage(line.into()));
-    }
     let chosen = &heap.volumes()[volume];
-    let rules = Rules { waits, may_change: args.write, sector_size: chosen.sector_size, id: chosen.id };
-    let (exports, served) = exports::of(&heap, volume, writable, args.missing == Missing::Zero);
+    let rules = Rules { waits, may_change: args.write, sector_size: chosen.sector_size };
+    let catalog = Catalog::new(&heap, volume, writable, args.missing == Missing::Zero);
     let journal = Journal::new(args.log.is_some(), args.stats.is_some(), args.output.quiet);
-    let service = Service::new(exports, served, rules, journal)
+    let service = Service::new(catalog, rules, journal)
         .map_err(|error| Failure::Operation(format!("cannot serve this volume: {error}")))?;
     if !args.output.quiet {
         heap::note_strangers(&heap, args.output);
@@ -73,6 +77,15 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Status, Failure> {
     service.journal().end();
     settled.map_err(|fault| Failure::Operation(fault.to_string()))?;
     Ok(Status::Fine)
+}
+
+/// Says that what is served read-only changes: a server remembers what it read of the map.
+fn note_writer(file: Option<&str>) {
+    if let Some(file) = file {
+        output::note(&format!(
+            "{file} is locked by another program, which writes to it: what is served may be partly what was there before"
+        ));
+    }
 }
 
 /// Says what clients will miss.

@@ -14,6 +14,8 @@ export function advice({ code }: Failure): string {
       return 'The page needs WebAssembly and workers: Chrome or Edge 120, Firefox 121, Safari 17 or later. The program virstor needs no browser.';
     case 'too-fragmented':
       return 'Choose qcow2, export in parts by range, or use a browser that can write files (Chrome, Edge).';
+    case 'specimen':
+      return 'Open the files themselves: records, map, findings and a repair plan are all that a specimen can give.';
     case 'lost':
       return 'Add the missing component, or have lost bytes written as zeros.';
     case 'out-of-range':

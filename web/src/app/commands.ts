@@ -1,9 +1,9 @@
 /** Everything that can be done by a key or by its name. */
 import { ADDRESS_BOX } from '../parts/address-box';
-import { saveMap } from '../parts/save-map';
+import { saveMap, savePicture } from '../parts/save-map';
 import { views } from '../views';
 import { chosen, type Theme } from './look';
-import { go, linked, pickVolume, show } from './place';
+import { go, linked, pickVolume, show, view } from './place';
 import { close, index, opened, openSample, volume } from './store';
 
 export interface Command {
@@ -69,6 +69,7 @@ function maps(): Command[] {
   return [
     { title: 'Map in rows', run: () => go({ view: 'map', layout: 'rows' }) },
     { title: "Map on Hilbert's curve", run: () => go({ view: 'map', layout: 'hilbert' }) },
+    ...(view.value === 'map' ? [{ title: 'Save the map as a picture', run: savePicture }] : []),
     { title: 'Save the map as CSV', run: () => void saveMap('csv') },
     { title: 'Save the map as JSON', run: () => void saveMap('json') },
     { title: 'Save a mapfile for ddrescue', run: () => void saveMap('mapfile') },

@@ -3,7 +3,7 @@ import { batch, computed, effect, signal } from '@preact/signals';
 import type { Space } from '../engine/protocol';
 import type { Ground } from '../model/address';
 import { HOME, fromFragment, toFragment, type Route, type ViewName } from '../model/route';
-import { chooseVolume, engine, files, generation, index, opened, volume, volumeNumber } from './store';
+import { chooseVolume, engine, generation, index, inputs, opened, volume, volumeNumber } from './store';
 
 export const route = signal<Route>(fromFragment(location.hash));
 export const view = computed(() => route.value.view);
@@ -14,14 +14,14 @@ export const space = computed<Space>(() => {
   const kind = route.value.space[0];
   const component = volume.value?.components.some(({ index }) => index === number);
   if (kind === 'c' && component) return { kind: 'component', volume: volumeNumber.value, component: number };
-  if (kind === 'f' && files.value[number]) return { kind: 'file', file: number };
-  if (!volume.value && files.value.length > 0) return { kind: 'file', file: 0 };
+  if (kind === 'f' && inputs.value[number]) return { kind: 'file', file: number };
+  if (!volume.value && inputs.value.length > 0) return { kind: 'file', file: 0 };
   return { kind: 'volume', volume: volumeNumber.value };
 });
 
 export const size = computed<bigint>(() => {
   const where = space.value;
-  if (where.kind === 'file') return BigInt(files.value[where.file]?.size ?? 0);
+  if (where.kind === 'file') return BigInt(inputs.value[where.file]?.size ?? 0);
   if (where.kind === 'volume') return volume.value?.virtual_size ?? 0n;
   return volume.value?.components.find(({ index }) => index === where.component)?.size ?? 0n;
 });
@@ -86,7 +86,7 @@ export function spaceName(where: Space): string {
 /** What a space is called on the page. */
 export function spaceTitle(where: Space): string {
   if (where.kind === 'volume') return `volume ${volume.value?.name ?? ''}`.trim();
-  return where.kind === 'component' ? `component ${where.component}` : (files.value[where.file]?.label ?? 'file');
+  return where.kind === 'component' ? `component ${where.component}` : (inputs.value[where.file]?.label ?? 'file');
 }
 
 effect(() => {

@@ -14,6 +14,8 @@ export const phase = signal<'empty' | 'opening' | 'open' | 'failed'>('empty');
 export const files = signal<readonly WireFile[]>([]);
 /** The documents about them. Counts are replaced when maps were read to their ends. */
 export const opened = signal<Opened | null>(null);
+/** The files as the engine numbers them: where one is a specimen, those that it stands for. */
+export const inputs = computed<readonly { label: string; size: number | bigint }[]>(() => opened.value?.inputs ?? files.value);
 /** What is wrong with them; `null` while that is being found out. */
 export const checked = signal<Check | null>(null);
 /** Which volume the views show, by its place in `opened.info.volumes`. */
@@ -71,6 +73,7 @@ export async function open(list: WireFile[]): Promise<void> {
     const result = await engine.open(list, { signal, progress: (stage) => (work.value = stage) });
     if (signal.aborted) return;
     [opened.value, phase.value, work.value] = [result, 'open', null];
+    tellOfSpecimens(result);
     void readMap();
     await check(signal).catch((error: unknown) => {
       const again = error instanceof EngineError && error.code === 'engine-stopped' && !signal.aborted;
@@ -128,6 +131,14 @@ export function fail(error: unknown): void {
   const known = error instanceof EngineError ? error : new EngineError({ code: 'browser', message: String(error) });
   // An engine that was started again is a notice.
   if (known.code !== 'cancelled' && known.code !== 'engine-stopped') problem.value = known;
+}
+
+/** What is not to be expected of what was opened. */
+function tellOfSpecimens({ inputs }: Opened): void {
+  const count = inputs.filter(({ specimen }) => specimen).length;
+  if (count === 0) return;
+  const these = count === 1 ? 'A file comes from a specimen' : `${count} files come from a specimen`;
+  notices.value = [...notices.value, `${these}: what the volume holds is not in it.`];
 }
 
 /** All of the maps and files first: what is found there corrects what was shown at once. */

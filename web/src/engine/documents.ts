@@ -234,3 +234,13 @@ export interface PlanPatch {
   before?: string;
   after?: string;
 }
+
+/** What went into a specimen (`virstor collect --json`). */
+export interface Collect {
+  output: string;
+  files: bigint;
+  described: bigint;
+  entries: bigint;
+  unreadable: bigint;
+  size: bigint;
+}

@@ -26,6 +26,8 @@ export function sentence(refusal: Failure): string {
     case 'format':
     case 'not-a-plan':
       return String(refusal.reason);
+    case 'specimen':
+      return `${refusal.file} comes from a specimen, which does not hold the data of the volume`;
     case 'empty-needle':
       return 'there is nothing to search for';
     default:

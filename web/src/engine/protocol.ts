@@ -2,7 +2,7 @@
  * What the page and its workers say to each other. A call is answered once, with a result or an error; before
  * that there may be any number of progress messages.
  */
-import type { Check, Dump, ExportDocument, Extent, Info, RecordInfo, RepairPreview, Status, Totals } from './documents';
+import type { Check, Collect, Dump, ExportDocument, Extent, Info, RecordInfo, RepairPreview, Status, Totals } from './documents';
 
 /** A file as it was picked: size and time are those of that moment. */
 export interface WireFile {
@@ -18,6 +18,14 @@ export interface WireFile {
   preferred?: boolean;
 }
 
+/** A file that is looked through. */
+export interface InputFile {
+  label: string;
+  size: bigint;
+  /** Whether it comes from a specimen: then what the volume holds is not in it. */
+  specimen: boolean;
+}
+
 /** What bytes are asked of. */
 export type Space =
   | { kind: 'volume'; volume: number }
@@ -29,6 +37,8 @@ export interface Opened {
   info: Info;
   dump: Dump[];
   records: RecordInfo[];
+  /** The files as they are looked through: for a specimen, those that it stands for. Engine calls number these. */
+  inputs: InputFile[];
   /**
    * Whether maps were read, and files searched, to their ends; else counts in `info` are of a part of the map, and there
    * may be records that were not found. What replaces it comes later.
@@ -119,9 +129,15 @@ export interface Calls {
   open: { args: [files: WireFile[], budget: bigint]; result: Opened; progress: Stage };
   status: { args: []; result: Status; progress: never };
   check: { args: []; result: Check; progress: Stage };
-  json: { args: [verb: 'info' | 'dump' | 'status' | 'check']; result: string; progress: Stage };
+  json: { args: [verb: 'info' | 'dump' | 'status' | 'check' | 'report']; result: string; progress: Stage };
+  /** What `virstor report` prints. */
+  reportText: { args: []; result: string; progress: Stage };
+  /** The specimen that `virstor collect` makes, and the document about it. */
+  collect: { args: []; result: { document: Collect; blob: Blob }; progress: Stage };
   /** Plans a repair; with `lossy` what can be mended by giving something up is mended, too. */
   repair: { args: [volume: number, lossy: boolean]; result: RepairPreview; progress: Stage };
+  /** A picture of the volume as the last plan would make it; empty when there is none. */
+  repairPicture: { args: [first: bigint, bits: number, cells: number]; result: Picture | null; progress: never };
   index: { args: [volume: number]; result: IndexState; progress: IndexState };
   indexState: { args: [volume: number]; result: IndexState; progress: never };
   picture: { args: [volume: number, first: bigint, bits: number, cells: number]; result: Picture; progress: never };

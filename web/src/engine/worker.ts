@@ -1,8 +1,10 @@
 /** The worker: owns the engine's session, answers one call after the other. */
-import { Digest, type ImagePlan, type Runs as RunRows, Session, initSync } from './glue/virstor_wasm.js';
+import { Digest, type ImagePlan, type Picture as Cells, type Repair, type Runs as RunRows, Session, initSync } from './glue/virstor_wasm.js';
+import { decode } from './cbor';
 import { sentence } from './failures';
 import { toJson } from './json';
-import type { Call, Calls, Failure, ImageParts, IndexState, Method, Reply, Request, Runs, SearchState, Space } from './protocol';
+import type { RepairPreview } from './documents';
+import type { Call, Calls, Failure, ImageParts, IndexState, Method, Picture, Reply, Request, Runs, SearchState, Space } from './protocol';
 
 declare const self: DedicatedWorkerGlobalScope;
 
@@ -13,6 +15,8 @@ const PATIENCE = 30;
 const STALL = 10_000;
 
 let session: Session;
+/** The repair that was planned last. */
+let planned: Repair | null = null;
 const plans = new Map<number, ImagePlan>();
 const hashes = new Map<number, Digest>();
 /** Plans and hashes are numbered together. */
@@ -32,29 +36,49 @@ type Handler<M extends Method> = (
 const handlers: { [M in Method]: Handler<M> } = {
   open([files, budget], progress) {
     session.free();
+    planned?.free();
+    planned = null;
     session = new Session();
     plans.clear();
     for (const { file, size, label, provider, sectorSize, preferred } of files) {
       session.addFile(file, BigInt(size), label, provider, sectorSize, preferred ?? false);
     }
     session.look(budget, stages('open', progress));
-    return { info: session.info(), dump: session.dump(), records: session.records(), whole: session.isWhole() };
+    return {
+      info: document(session.info()),
+      dump: document(session.dump()),
+      records: document(session.records()),
+      inputs: document(session.inputs()),
+      whole: session.isWhole(),
+    };
   },
-  status: () => session.status(),
-  check: (_, progress) => session.check(stages('check', progress)),
-  json: ([verb], progress) => `${toJson(verb === 'check' ? session.check(stages('json', progress)) : session[verb]())}\n`,
+  status: () => document(session.status()),
+  check: (_, progress) => document(session.check(stages('check', progress))),
+  json: ([verb], progress) => {
+    const long = verb === 'check' || verb === 'report';
+    return `${toJson(decode(long ? session[verb](stages('json', progress)) : session[verb]()))}\n`;
+  },
+  reportText: (_, progress) => session.reportText(stages('reportText', progress)),
+  collect(_, progress) {
+    const parts: Uint8Array<ArrayBuffer>[] = [];
+    const made = session.collect((piece: Uint8Array<ArrayBuffer>) => parts.push(piece), stages('collect', progress));
+    return { document: document(made), blob: new Blob(parts, { type: 'application/octet-stream' }) };
+  },
   repair([volume, lossy], progress) {
+    planned?.free();
+    planned = null;
     const repair = session.repair(volume, lossy, stages('repair', progress));
+    planned = repair;
     const sectors = Array.from({ length: repair.sectors() }, (_, number) => ({
       file: repair.sectorFile(number),
       offset: repair.sectorOffset(number),
       before: repair.sectorBefore(number),
       after: repair.sectorAfter(number),
     }));
-    const preview = repair.preview();
-    repair.free();
+    const preview = document<Preview>(repair.preview());
     return { ...preview, json: `${toJson(preview.plan)}\n`, sectors };
   },
+  repairPicture: ([first, bits, cells]) => planned && pictureOf(planned.picture(first, bits, cells)),
   async index([volume], progress, id) {
     // Small steps at first, so that the first picture comes soon; each about as long as our patience.
     let step = 1n << 16n;
@@ -70,19 +94,14 @@ const handlers: { [M in Method]: Handler<M> } = {
     }
   },
   indexState: ([volume]) => indexState(session.indexState(volume)),
-  picture([volume, first, bits, cells]) {
-    const picture = session.picture(volume, first, bits, cells);
-    const columns = { data: picture.data(), lost: picture.lost(), component: picture.component() };
-    picture.free();
-    return columns;
-  },
+  picture: ([volume, first, bits, cells]) => pictureOf(session.picture(volume, first, bits, cells)),
   lane: ([volume, component, first, bits, cells]) => session.lane(volume, component, first, bits, cells),
   owner: ([volume, component, chunk]) => session.owner(volume, component, chunk) ?? null,
   runs: ([volume, first, count]) => columns(first, session.runs(volume, first, count)),
   runAt: ([volume, position]) => session.runAt(volume, position) ?? null,
   extents: ([volume, start, end, count]) => columns(0n, session.extents(volume, start, end, count)),
-  extentObjects: ([volume, start, end, count]) => session.extentObjects(volume, start, end, count),
-  totals: ([volume, start, end]) => session.totals(volume, start, end),
+  extentObjects: ([volume, start, end, count]) => document(session.extentObjects(volume, start, end, count)),
+  totals: ([volume, start, end]) => document(session.totals(volume, start, end)),
   sizeOf: ([space]) => session.sizeOf(...where(space)),
   read([space, offset, length]) {
     const read = session.read(...where(space), offset, length);
@@ -118,7 +137,7 @@ const handlers: { [M in Method]: Handler<M> } = {
   },
   fingerprint: () => session.fingerprint(64n << 20n),
   exportDocument: ([{ volume, start, end, format }, output]) =>
-    session.exportDocument(volume, start, end, format, output),
+    document(session.exportDocument(volume, start, end, format, output)),
   imageBegin([{ volume, start, end, format, allowLost }]) {
     lastPlan += 1;
     plans.set(lastPlan, session.image(volume, start, end, format, allowLost));
@@ -171,6 +190,13 @@ const handlers: { [M in Method]: Handler<M> } = {
   figures: () => session.figures(),
 };
 
+type Preview = Omit<RepairPreview, 'json' | 'sectors'>;
+
+/** A document of the engine; what is in it, its type says. */
+function document<T>(bytes: Uint8Array): T {
+  return decode(bytes) as T;
+}
+
 function hash(number: number): Digest {
   const digest = hashes.get(number);
   if (!digest) throw failure('not-a-plan', 'the hash was forgotten when the engine was started again');
@@ -221,7 +247,7 @@ function readFailure(error: unknown): Failure {
   return failure('changed', `a file has changed since it was picked, or cannot be read (${name})`);
 }
 
-function stages<M extends 'open' | 'check' | 'json' | 'repair'>(_: M, progress: Progress<M>) {
+function stages<M extends 'open' | 'check' | 'json' | 'reportText' | 'collect' | 'repair'>(_: M, progress: Progress<M>) {
   let shown = 0;
   return (stage: 'searching' | 'reading-map' | 'reading-data', label: string, done: bigint, all: bigint) => {
     const now = performance.now();
@@ -229,6 +255,12 @@ function stages<M extends 'open' | 'check' | 'json' | 'repair'>(_: M, progress: 
     shown = now;
     progress({ stage, label, done, all });
   };
+}
+
+function pictureOf(cells: Cells): Picture {
+  const columns = { data: cells.data(), lost: cells.lost(), component: cells.component() };
+  cells.free();
+  return columns;
 }
 
 function indexState(state: IndexState & { free(): void }): IndexState {

@@ -59,8 +59,10 @@ export function jsonExtent(run: Run, chunkSize: bigint): string {
   return `{${parts.join(',')}}`;
 }
 
-export function mapfileHead(command: string): string {
-  return `# Mapfile. Made by the virstor inspector; the same set: ${command}\n# current_pos  current_status  current_pass\n0x00000000     +               1\n#      pos        size  status\n`;
+/** With `finished` when nothing is lost. */
+export function mapfileHead(command: string, finished: boolean): string {
+  const status = finished ? '+' : '?';
+  return `# Mapfile. Made by the virstor inspector; the same set: ${command}\n# current_pos  current_status  current_pass\n0x00000000     ${status}               1\n#      pos        size  status\n`;
 }
 
 /** Lost ranges are bad sectors (`-`), data and holes are finished (`+`). */

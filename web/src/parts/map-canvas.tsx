@@ -38,8 +38,6 @@ export interface MapCanvasProps {
   describe(first: number, count: number, cell: { data: number; lost: number; component: number } | null): string;
   onSelect(chunk: number): void;
   onOpen?(chunk: number): void;
-  /** Hands out the canvas, to be saved as a picture. */
-  canvasRef?(canvas: HTMLCanvasElement | null): void;
 }
 
 const NOTHING: Cells = { data: new Uint8Array() };
@@ -68,10 +66,6 @@ export function MapCanvas(props: MapCanvasProps) {
     context.canvas.height = Math.round(visible.rows * picture.pixels * scale);
     paint(context, { picture, cells, reserved, marks, selected, hovered }, palette, scale);
   });
-  useEffect(() => {
-    props.canvasRef?.(canvas.current);
-    return () => props.canvasRef?.(null);
-  }, []);
   // A selection made elsewhere is brought into sight.
   useEffect(() => {
     if (selected === null || isWhole || cellOfChunk(picture, selected) !== null) return;

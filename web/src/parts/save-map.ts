@@ -7,6 +7,9 @@ import { fileName, save } from './save';
 
 export type MapForm = 'csv' | 'json' | 'mapfile';
 
+/** The element that holds the picture. */
+export const PICTURE = 'map-picture';
+
 /** Rows that are asked for at once. */
 const ROWS = 1 << 14;
 
@@ -17,7 +20,8 @@ export async function saveMap(form: MapForm): Promise<void> {
   const shown = volume.value;
   if (!shown) return;
   try {
-    const command = commandLine('map', files.value, volumeOption(opened.value?.info.volumes ?? [], volumeNumber.value));
+    const options = ['--ddrescue', ...volumeOption(opened.value?.info.volumes ?? [], volumeNumber.value)];
+    const command = commandLine('map', files.value, options);
     const pieces = await writers[form](shown.chunk_size, command);
     save(new Blob(pieces, { type: 'text/plain' }), fileName(shown.name, ENDINGS[form]));
     announce('The map was saved');
@@ -26,6 +30,12 @@ export async function saveMap(form: MapForm): Promise<void> {
   } finally {
     work.value = null;
   }
+}
+
+/** The picture of the volume as it stands in the map's view. */
+export function savePicture(): void {
+  const canvas = document.querySelector<HTMLCanvasElement>(`#${PICTURE} canvas[role=slider]`);
+  canvas?.toBlob((blob) => blob && save(blob, fileName(volume.value!.name, '-map.png')));
 }
 
 const writers: Record<MapForm, (chunkSize: bigint, command: string) => Promise<string[]>> = {
@@ -43,12 +53,14 @@ const writers: Record<MapForm, (chunkSize: bigint, command: string) => Promise<s
     return [...pieces, ']\n'];
   },
   async mapfile(_, command) {
-    const pieces = [mapfileHead(command)];
+    const pieces: string[] = [];
+    let finished = true;
     let open: { start: bigint; end: bigint; lost: boolean } | null = null;
     const flush = () => open && pieces.push(mapfileLine(open.start, open.end - open.start, open.lost));
     await everyRun((runs) => {
       for (const run of runs) {
         const lost = stateOf(run) === 'lost';
+        finished &&= !lost;
         if (open && open.lost === lost) {
           open.end = run.start + run.length;
           continue;
@@ -58,7 +70,7 @@ const writers: Record<MapForm, (chunkSize: bigint, command: string) => Promise<s
       }
     });
     flush();
-    return pieces;
+    return [mapfileHead(command, finished), ...pieces];
   },
 };
 

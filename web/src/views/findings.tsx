@@ -1,6 +1,6 @@
 /** What is wrong with the set, what FreeBSD does about it, and where. */
 import { computed, signal } from '@preact/signals';
-import { checked, files, opened, volume } from '../app/store';
+import { checked, files, inputs, opened, volume } from '../app/store';
 import { go, type Linked } from '../app/place';
 import type { Finding, Severity } from '../engine/documents';
 import { commandLine } from '../model/command';
@@ -168,7 +168,7 @@ function bytesPlace(finding: Finding) {
 }
 
 function filePlace(finding: Finding) {
-  const number = files.value.findIndex(({ label }) => label === finding.file);
+  const number = inputs.value.findIndex(({ label }) => label === finding.file);
   if (number < 0) return null;
   const record = opened.value?.records.find(({ file }) => file === finding.file);
   return { space: `f${number}`, at: record?.offset ?? 0n };

@@ -1,7 +1,7 @@
 /** Bytes: of the volume, of a component, of a file; at any offset. */
 import { signal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { engine, fail, files, generation, index, volume, volumeNumber } from '../app/store';
+import { engine, fail, generation, index, inputs, volume, volumeNumber } from '../app/store';
 import { at, chunkSize, go, ground, linked, size, space, spaceName, spaceTitle } from '../app/place';
 import type { Bytes, SearchState, Space } from '../engine/protocol';
 import { everyUnit } from '../model/address';
@@ -52,7 +52,7 @@ function Spaces() {
           </optgroup>
         )}
         <optgroup label="Files">
-          {files.value.slice(0, 500).map(({ label }, number) => (
+          {inputs.value.slice(0, 500).map(({ label }, number) => (
             <option key={number} value={`f${number}`}>
               {label}
             </option>

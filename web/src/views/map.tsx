@@ -10,8 +10,7 @@ import { CommandLine } from '../parts/copy';
 import { MapCanvas } from '../parts/map-canvas';
 import { Place } from '../parts/place';
 import { RunsTable } from '../parts/runs-table';
-import { fileName, save } from '../parts/save';
-import { saveMap, type MapForm } from '../parts/save-map';
+import { PICTURE, saveMap, savePicture, type MapForm } from '../parts/save-map';
 import { findingsHere } from './findings';
 
 /** Lanes that are drawn at once. */
@@ -32,7 +31,6 @@ const marks = computed(() => {
 
 export function MapView() {
   const shown = volume.value;
-  const canvas = useRef<HTMLCanvasElement | null>(null);
   if (!shown) return <p>There is no volume whose map could be shown.</p>;
   const chunks = Number(shown.virtual_chunks);
   const { layout } = route.value;
@@ -54,11 +52,11 @@ export function MapView() {
             </label>
           ))}
         </fieldset>
-        <SaveMenu canvas={() => canvas.current} />
+        <SaveMenu />
       </div>
       <Legend />
       <div class="map-columns">
-        <div>
+        <div id={PICTURE}>
           <h3>
             Virtual device <small>{plural(shown.virtual_chunks, 'chunk')} of {formatSize(shown.chunk_size)}</small>
           </h3>
@@ -75,7 +73,6 @@ export function MapView() {
             describe={describeVirtual}
             onSelect={select}
             onOpen={(chunk) => select(chunk, 'hex')}
-            canvasRef={(element) => (canvas.current = element)}
           />
           <Lanes />
         </div>
@@ -88,7 +85,8 @@ export function MapView() {
   );
 }
 
-function describeVirtual(first: number, count: number, cell: { data: number; lost: number; component: number } | null): string {
+/** Chunks of the volume, in words. */
+export function describeVirtual(first: number, count: number, cell: { data: number; lost: number; component: number } | null): string {
   const size = chunkSize.value;
   const where = `${chunkWords(first, count)} at ${formatHex(BigInt(first) * size)}`;
   if (!cell) return `${where}: not read yet`;
@@ -111,7 +109,8 @@ function chunkWords(first: number, count: number): string {
   return count === 1 ? `chunk ${number(first)}` : `chunks ${number(first)} to ${number(first + count - 1)}`;
 }
 
-function ignored(error: unknown): null {
+/** No picture, for now or for a reason that is shown. */
+export function ignored(error: unknown): null {
   // A picture that is asked for while the files are opened again comes with the next one.
   if (!/engine-stopped|nothing-open|no-such-volume|cancelled/.test((error as { code?: string }).code ?? '')) fail(error);
   return null;
@@ -130,6 +129,13 @@ function Lanes() {
       <h3>
         Components <small>each in the order of its own chunks</small>
       </h3>
+      {page === 0 && shown.missing.length > 0 && (
+        <p class="lane-missing">
+          <i class="swatch lost" aria-hidden="true" />
+          missing: {shown.missing.slice(0, LANES).join(', ')}
+          {shown.missing.length > LANES && ` and ${formatCount(shown.missing.length - LANES)} more`}
+        </p>
+      )}
       {lanes.map((lane) => {
         const load = async (first: bigint, bits: number, cells: number): Promise<Cells | null> => {
           const data = await engine.call('lane', [number, lane.index, first, bits, cells]).catch(ignored);
@@ -235,11 +241,11 @@ const FORMS: { form: MapForm; title: string }[] = [
   { form: 'mapfile', title: 'Mapfile for ddrescue (lost ranges are bad)' },
 ];
 
-function SaveMenu({ canvas }: { canvas(): HTMLCanvasElement | null }) {
+function SaveMenu() {
   const details = useRef<HTMLDetailsElement>(null);
   const picture = () => {
     details.current!.open = false;
-    canvas()?.toBlob((blob) => blob && save(blob, fileName(volume.value!.name, '-map.png')));
+    savePicture();
   };
   const table = (form: MapForm) => {
     details.current!.open = false;

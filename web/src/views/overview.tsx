@@ -256,7 +256,7 @@ function Prefer({ file }: { file: string }) {
     void open(list);
   };
   return (
-    <button class="small" onClick={prefer}>
+    <button class="small" data-prefer={file} onClick={prefer}>
       Prefer {file}
     </button>
   );

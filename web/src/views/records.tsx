@@ -1,6 +1,6 @@
 /** The records of the components: every field, and whether it agrees with its siblings. */
 import { useState } from 'preact/hooks';
-import { files, opened, volume } from '../app/store';
+import { files, inputs, opened, volume } from '../app/store';
 import { go } from '../app/place';
 import type { Field, RecordInfo } from '../engine/documents';
 import { commandLine } from '../model/command';
@@ -127,7 +127,14 @@ function FieldRow({ field, record }: { field: Field; record: RecordInfo }) {
 }
 
 function agreement({ agrees, expected }: Field) {
-  if (agrees === null) return <small>nothing to compare</small>;
+  if (agrees === null) {
+    return (
+      <span title="There is nothing else that knows">
+        <span aria-hidden="true">–</span>
+        <span class="unseen">nothing to compare with</span>
+      </span>
+    );
+  }
   return agrees ? '✔ yes' : <b>≠ should be {expected}</b>;
 }
 
@@ -135,6 +142,6 @@ function agreement({ agrees, expected }: Field) {
 function showField(field: Field, record: RecordInfo): void {
   const component = volume.value?.components.find(({ index, file }) => index === record.component && file === record.file);
   if (component) return go({ view: 'hex', space: `c${component.index}`, at: field.offset - component.offset });
-  const number = files.value.findIndex(({ label }) => label === record.file);
+  const number = inputs.value.findIndex(({ label }) => label === record.file);
   go({ view: 'hex', space: `f${number}`, at: field.offset });
 }

@@ -1,13 +1,15 @@
 /** What a repair would do, byte by byte, and what would come of it. Nothing is written here: the program does that. */
 import { useEffect, useState } from 'preact/hooks';
-import { checked, engine, fail, files, generation, opened, volume, volumeNumber } from '../app/store';
-import { go } from '../app/place';
+import { checked, engine, fail, files, generation, index, inputs, opened, volume, volumeNumber } from '../app/store';
+import { go, virtual } from '../app/place';
 import type { PlanPatch, PlanStep, RepairPreview, SavedPlan, Verdict } from '../engine/documents';
 import { commandLine, quote, volumeOption } from '../model/command';
 import { formatCount, formatHex, formatShare, formatSize, plural } from '../model/size';
 import { CommandLine } from '../parts/copy';
+import { MapCanvas } from '../parts/map-canvas';
 import { fileName, save } from '../parts/save';
-import { Item } from './findings';
+import { Item, findingsHere } from './findings';
+import { describeVirtual, ignored } from './map';
 import { sentence } from './overview';
 
 /** Patches of a step that are shown; the saved plan has all of them. */
@@ -55,6 +57,7 @@ function Plan({ preview, lossy }: { preview: RepairPreview; lossy: boolean }) {
   return (
     <>
       <Outcome preview={preview} />
+      {plan.steps.length > 0 && <Maps preview={preview} />}
       {plan.steps.length === 0 ? (
         <p data-repair="nothing">There is nothing {left.length > 0 && !lossy ? 'that can be repaired without giving something up' : 'to repair'}.</p>
       ) : (
@@ -108,7 +111,7 @@ function Outcome({ preview }: { preview: RepairPreview }) {
   ];
   return (
     <div class="table-wide" tabIndex={0} role="region" aria-label="Before and after">
-      <table data-repair-verdict={preview.verdict_after}>
+      <table class="outcome" data-repair-verdict={preview.verdict_after}>
         <thead>
           <tr>
             <th scope="col">What</th>
@@ -126,6 +129,46 @@ function Outcome({ preview }: { preview: RepairPreview }) {
           ))}
         </tbody>
       </table>
+    </div>
+  );
+}
+
+/** The map before and after, cell above cell. */
+function Maps({ preview }: { preview: RepairPreview }) {
+  const [now, after] = [volume.value!, preview.info_after.volumes[0]];
+  const number = volumeNumber.value;
+  if (!after || now.virtual_chunks === 0n) return null;
+  const chunks = Number(now.virtual_chunks);
+  const selected = virtual.value === null ? null : Number(virtual.value / now.chunk_size);
+  const select = (chunk: number) => go({ space: 'volume', at: BigInt(chunk) * now.chunk_size });
+  const common = {
+    layout: 'rows' as const, maxHeight: 160, scaleFor: chunks, selected, describe: describeVirtual, onSelect: select,
+    onOpen: (chunk: number) => go({ view: 'hex', space: 'volume', at: BigInt(chunk) * now.chunk_size }),
+  };
+  const marks = [...new Set(findingsHere.value.flatMap(({ virtual_chunk }) => (virtual_chunk === null ? [] : [Number(virtual_chunk)])))];
+  return (
+    <div class="before-after" data-repair="maps">
+      <div>
+        <h3>Map now</h3>
+        <MapCanvas
+          {...common}
+          label="Map now"
+          chunks={chunks}
+          version={`${index.value?.done} ${generation.value}`}
+          marks={marks}
+          load={(first, bits, cells) => engine.call('picture', [number, first, bits, cells]).catch(ignored)}
+        />
+      </div>
+      <div>
+        <h3>Map after the repair</h3>
+        <MapCanvas
+          {...common}
+          label="Map after the repair"
+          chunks={Number(after.virtual_chunks)}
+          version={preview}
+          load={(first, bits, cells) => engine.call('repairPicture', [first, bits, cells]).catch(ignored)}
+        />
+      </div>
     </div>
   );
 }
@@ -235,7 +278,7 @@ function place(plan: SavedPlan, disk: number | undefined, offset: bigint | undef
 }
 
 function Where({ file, at }: Place) {
-  const number = files.value.findIndex(({ label }) => label === file);
+  const number = inputs.value.findIndex(({ label }) => label === file);
   return (
     <button class="link" onClick={() => go({ view: 'hex', space: `f${number}`, at })}>
       {file} {formatHex(at)}

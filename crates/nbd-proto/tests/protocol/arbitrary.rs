@@ -1,5 +1,8 @@
 //! Clients that say anything at all.
 
+use std::fs;
+use std::path::Path;
+
 use crate::embedder::server;
 use crate::survival::{survives, survives_in_transmission};
 use crate::transcripts::Transcript;
@@ -100,5 +103,20 @@ fn random_requests_are_survived() {
             }
         }
         survives(&bytes);
+    }
+}
+
+#[test]
+fn what_the_fuzzers_kept_is_survived() {
+    type Survives = fn(&[u8]);
+    let targets: [(&str, Survives); 2] =
+        [("nbd_handshake", survives), ("nbd_transmission", survives_in_transmission)];
+    for (target, survives) in targets {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus").join(target);
+        let entries = fs::read_dir(&folder).expect("the corpus is in the repository");
+        let count = entries
+            .map(|entry| survives(&fs::read(entry.expect("listed").path()).expect("readable")))
+            .count();
+        assert!(count > 10, "{count} files in {}", folder.display());
     }
 }

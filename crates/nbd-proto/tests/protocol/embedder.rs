@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use nbd_proto::{
-    BlockSizes, Close, Connection, Errno, Event, Export, Features, Received, Request, Server, allocation,
+    BlockSizes, Close, Connection, Errno, Event, Export, Features, Output, Received, Request, Server,
+    allocation,
 };
 
 /// What is data or a hole, in bytes: clusters with an odd number are holes.
@@ -58,7 +59,7 @@ pub(crate) fn content(offset: u64) -> u8 {
 pub(crate) struct Session {
     connection: Connection,
     pending: Vec<u8>,
-    pub(crate) out: Vec<u8>,
+    pub(crate) out: Output,
     /// One line for each event that the embedder sees.
     pub(crate) events: Vec<String>,
     pub(crate) closed: Option<Close>,
@@ -66,7 +67,7 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(server: Server) -> Self {
-        let mut out = Vec::new();
+        let mut out = Output::new();
         let connection = Connection::new(Arc::new(server), &mut out);
         Self { connection, pending: Vec::new(), out, events: Vec::new(), closed: None }
     }
@@ -120,7 +121,7 @@ fn describe(request: &Request) -> String {
     }
 }
 
-pub(crate) fn carry_out(export: usize, request: Request, out: &mut Vec<u8>) {
+pub(crate) fn carry_out(export: usize, request: Request, out: &mut Output) {
     let is_bad = |cluster: u64| export == 0 && cluster == BAD_CLUSTER;
     match request {
         Request::Read { offset, len, ticket } => {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use nbd_proto::{
-    BlockSizes, Close, ConfigError, Connection, Errno, Event, Export, Limits, Received, Request, Server,
+    BlockSizes, Close, ConfigError, Connection, Errno, Event, Export, Limits, Output, Received, Request,
+    Server,
 };
 
 use crate::client_words;
@@ -14,7 +15,7 @@ use crate::server_words::Listener;
 pub(crate) struct Held {
     pub(crate) connection: Connection,
     pub(crate) requests: Vec<Request>,
-    pub(crate) out: Vec<u8>,
+    pub(crate) out: Output,
     pending: Vec<u8>,
     busy: bool,
     closed: Option<Close>,
@@ -24,7 +25,7 @@ pub(crate) struct Held {
 impl Held {
     /// A client that has sent its flags and these options.
     pub(crate) fn new(server: Server, options: &[&str]) -> Self {
-        let mut out = Vec::new();
+        let mut out = Output::new();
         let connection = Connection::new(Arc::new(server), &mut out);
         let (requests, pending, listener) = (Vec::new(), Vec::new(), Listener::default());
         let mut held = Self { connection, requests, out, pending, busy: false, closed: None, listener };
@@ -76,7 +77,7 @@ fn no_more_requests_surface_than_are_allowed() {
     (1..=3).for_each(|cookie| held.say(&format!("flush {cookie}")));
     assert!(held.busy);
     assert_eq!((held.requests.len(), held.connection.in_flight()), (2, 2));
-    let mut out = Vec::new();
+    let mut out = Output::new();
     held.requests.remove(0).error(&mut out, Errno::EIO, "");
     held.go_on();
     assert!(!held.busy);
@@ -97,7 +98,7 @@ fn no_more_bytes_are_in_flight_than_are_allowed() {
     held.say("write 4 0x0+0x1");
     assert!(held.busy);
     assert_eq!(held.requests.len(), 3);
-    held.requests.remove(0).error(&mut Vec::new(), Errno::EIO, "");
+    held.requests.remove(0).error(&mut Output::new(), Errno::EIO, "");
     held.go_on();
     assert_eq!(held.requests.len(), 3);
     held.requests.clear();
@@ -111,7 +112,7 @@ fn a_disconnect_waits_for_what_is_in_flight() {
     held.say("flush 1");
     held.say("disc");
     assert_eq!((held.closed, held.connection.in_flight()), (Some(Close::Disconnect), 1));
-    let mut out = Vec::new();
+    let mut out = Output::new();
     held.requests.remove(0).error(&mut out, Errno::EIO, "");
     assert_eq!(held.words(&out), ["simple 1 EIO"]);
     assert_eq!(held.connection.in_flight(), 0);

@@ -1,6 +1,6 @@
 //! What an embedder may do with tickets.
 
-use nbd_proto::{Errno, MAX_EXTENTS, ReadTicket, Request, StatusTicket, allocation};
+use nbd_proto::{Errno, MAX_EXTENTS, Output, ReadTicket, Request, StatusTicket, allocation};
 
 use crate::limits::Held;
 
@@ -34,7 +34,7 @@ fn status(request: &str) -> (Held, StatusTicket) {
 fn replies_may_be_given_in_any_order() {
     let mut held = Held::new(crate::embedder::server(), &STRUCTURED);
     (1..=3).for_each(|cookie| held.say(&format!("read {cookie} 0x0+0x200")));
-    let mut out = Vec::new();
+    let mut out = Output::new();
     while let Some(request) = held.requests.pop() {
         request.error(&mut out, Errno::EIO, "no");
     }
@@ -44,7 +44,7 @@ fn replies_may_be_given_in_any_order() {
 #[test]
 fn neighbouring_pieces_of_one_kind_are_one_chunk() {
     let (mut held, ticket) = read("read 1 0x0+0x400");
-    let mut out = Vec::new();
+    let mut out = Output::new();
     let mut reply = ticket.reply(&mut out);
     reply.hole(0x80);
     reply.hole(0x180);
@@ -61,7 +61,8 @@ fn neighbouring_pieces_of_one_kind_are_one_chunk() {
 fn a_read_that_is_given_up_answers_with_an_error() {
     for pieces in 0..3 {
         let (mut held, ticket) = read("read 1 0x0+0x600");
-        let mut out = b"earlier".to_vec();
+        let mut out = Output::new();
+        out.extend_from_slice(b"earlier");
         let mut reply = ticket.reply(&mut out);
         (0..pieces).for_each(|_| reply.data(0x200).fill(2));
         drop(reply);
@@ -76,7 +77,7 @@ fn a_read_that_is_given_up_answers_with_an_error() {
 fn a_failure_behind_a_hole_takes_nothing_back() {
     for flags in ["", " DF"] {
         let (mut held, ticket) = read(&format!("read 1 0x0+0x600{flags}"));
-        let mut out = Vec::new();
+        let mut out = Output::new();
         let mut reply = ticket.reply(&mut out);
         // This is what the listener expects to find at offset 0.
         reply.data(0x200).fill(1);
@@ -94,7 +95,7 @@ fn a_failure_behind_a_hole_takes_nothing_back() {
 #[test]
 fn a_read_that_fails_after_its_last_byte_names_no_place() {
     let (mut held, ticket) = read("read 1 0x0+0x200");
-    let mut out = Vec::new();
+    let mut out = Output::new();
     let mut reply = ticket.reply(&mut out);
     reply.hole(0x200);
     reply.fail(Errno::EIO, "after all");
@@ -105,14 +106,14 @@ fn a_read_that_fails_after_its_last_byte_names_no_place() {
 #[should_panic(expected = "bytes given where")]
 fn more_than_was_asked_cannot_be_given() {
     let (_held, ticket) = read("read 1 0x0+0x200");
-    ticket.reply(&mut Vec::new()).data(0x201);
+    ticket.reply(&mut Output::new()).data(0x201);
 }
 
 #[test]
 #[should_panic(expected = "before all of it was given")]
 fn less_than_was_asked_cannot_be_finished() {
     let (_held, ticket) = read("read 1 0x0+0x200");
-    let mut out = Vec::new();
+    let mut out = Output::new();
     let mut reply = ticket.reply(&mut out);
     reply.hole(0x1ff);
     reply.finish();
@@ -121,12 +122,12 @@ fn less_than_was_asked_cannot_be_finished() {
 #[test]
 fn messages_are_cut_at_4096_bytes_and_not_within_a_character() {
     let (mut held, request) = asked("read 1 0x0+0x200");
-    let mut out = Vec::new();
+    let mut out = Output::new();
     request.error(&mut out, Errno::EIO, &"ö".repeat(2100));
     assert_eq!(out.len(), 20 + 6 + 4096);
     assert_eq!(held.words(&out), ["chunk 1 DONE EIO"]);
     let (_held, request) = asked("read 1 0x0+0x200");
-    let mut out = Vec::new();
+    let mut out = Output::new();
     request.error(&mut out, Errno::EIO, &format!("x{}", "ö".repeat(2100)));
     assert_eq!(out.len(), 20 + 6 + 4095);
 }
@@ -134,7 +135,7 @@ fn messages_are_cut_at_4096_bytes_and_not_within_a_character() {
 #[test]
 fn extents_of_one_status_are_merged_and_end_with_what_32_bits_hold() {
     let (mut held, ticket) = status("status 1 0x0+0xffffffff");
-    let mut out = Vec::new();
+    let mut out = Output::new();
     let mut reply = ticket.reply(&mut out);
     assert_eq!(reply.next_context(), Some(0));
     let mut given = 0_u64;
@@ -151,7 +152,7 @@ fn extents_of_one_status_are_merged_and_end_with_what_32_bits_hold() {
 #[test]
 fn the_number_of_extents_is_bounded() {
     let (_held, ticket) = status("status 1 0x0+0xffffffff");
-    let mut out = Vec::new();
+    let mut out = Output::new();
     let mut reply = ticket.reply(&mut out);
     reply.next_context();
     let given = (0..).take_while(|&index| reply.extent(512, index % 2)).count();
@@ -163,7 +164,7 @@ fn the_number_of_extents_is_bounded() {
 #[test]
 fn a_context_of_which_nothing_was_given_has_status_zero() {
     let (mut held, ticket) = status("status 1 0x200+0x400");
-    let mut out = Vec::new();
+    let mut out = Output::new();
     ticket.reply(&mut out).finish();
     assert_eq!(held.words(&out), ["chunk 1 DONE status 0 0x400:0"]);
 }
@@ -171,7 +172,7 @@ fn a_context_of_which_nothing_was_given_has_status_zero() {
 #[test]
 fn a_status_that_is_given_up_answers_with_an_error_alone() {
     let (mut held, ticket) = status("status 1 0x0+0x400");
-    let mut out = Vec::new();
+    let mut out = Output::new();
     let mut reply = ticket.reply(&mut out);
     reply.next_context();
     reply.extent(0x200, 0);

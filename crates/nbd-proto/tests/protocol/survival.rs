@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nbd_proto::{Connection, Event, LONGEST_MESSAGE, Limits, Received, Server};
+use nbd_proto::{Connection, Event, LONGEST_MESSAGE, Limits, Output, Received, Server};
 
 use crate::embedder::{carry_out, server};
 
@@ -20,7 +20,7 @@ pub(crate) fn survives(bytes: &[u8]) {
 }
 
 fn serve(server: Server, limits: Limits, input: &mut &[u8]) {
-    let mut out = Vec::new();
+    let mut out = Output::new();
     let mut connection = Connection::new(Arc::new(server), &mut out);
     let mut waiting = Vec::new();
     loop {

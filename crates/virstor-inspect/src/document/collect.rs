@@ -1,6 +1,7 @@
 //! `collect`, `backup-map` and `restore-map`: what went into a specimen, and what came back out of one.
 
 use super::document;
+use crate::collect::Collected;
 
 document! {
     /// A specimen that was made.
@@ -51,5 +52,14 @@ document! {
         pub start: u64,
         /// Whether its record changes.
         pub record_changes: bool,
+    }
+}
+
+impl Collect {
+    /// The document about a specimen that went to `output`.
+    #[must_use]
+    pub fn new(output: String, collected: &Collected) -> Self {
+        let Collected { files, described, entries, unreadable, len } = *collected;
+        Self { output, files, described, entries, unreadable, size: len }
     }
 }

@@ -346,7 +346,7 @@ fn refusals<D: ReadAt + Clone>(
         let missing = usize::from(geom.component_count) - geom.components.len();
         reasons.push(format!("{missing} of {} components are missing", geom.component_count));
     }
-    let refused = heap.files_with(volume.name).iter().flat_map(|file| heap.outcomes_of(*file));
+    let refused = heap.files_with(volume.name).flat_map(|file| heap.outcomes_of(file));
     reasons.extend(refused.filter_map(|(_, label, outcome)| words::refusal(label, outcome)));
     let hidden = volume.components.values().map(|component| &heap.located()[component.candidate]);
     reasons.extend(hidden.filter_map(|(file, located)| {

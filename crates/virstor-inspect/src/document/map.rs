@@ -1,7 +1,5 @@
 //! `map`: which bytes of the volume lie where.
 
-use std::collections::BTreeMap;
-
 use virstor::plan::{Lost, Segment, SegmentPlace};
 
 use super::document;
@@ -167,7 +165,6 @@ impl Totals {
     /// The sums over `segments`.
     pub fn new(segments: impl Iterator<Item = Segment>) -> Self {
         let mut totals = Self { size: 0, data: 0, hole: 0, lost: 0, extents: 0, components: Vec::new() };
-        let mut components: BTreeMap<u16, u64> = BTreeMap::new();
         for segment in segments {
             totals.extents += 1;
             totals.size += segment.len;
@@ -176,13 +173,18 @@ impl Totals {
                 SegmentPlace::Lost(_) => totals.lost += segment.len,
                 SegmentPlace::Data { component, .. } => {
                     totals.data += segment.len;
-                    *components.entry(component.0).or_default() += segment.len;
+                    totals.add(component.0, segment.len);
                 }
             }
         }
-        totals.components =
-            components.into_iter().map(|(component, data)| ComponentTotal { component, data }).collect();
         totals
+    }
+
+    fn add(&mut self, component: u16, data: u64) {
+        match self.components.binary_search_by_key(&component, |total| total.component) {
+            Ok(place) => self.components[place].data += data,
+            Err(place) => self.components.insert(place, ComponentTotal { component, data }),
+        }
     }
 }
 

@@ -81,6 +81,13 @@ impl Set {
         (0..self.record(0).virsize / CHUNK).map(|at| (at, self.entry(at)))
     }
 
+    /// Nothing lies on a component any more.
+    fn empty_component(&mut self, number: u16) {
+        let named = |(_, entry): &(u64, MapEntry)| entry.is_allocated() && entry.provider_no == number;
+        let named: Vec<u64> = self.entries().filter(named).map(|it| it.0).collect();
+        named.into_iter().for_each(|at| self.put_entry(at, MapEntry::default()));
+    }
+
     /// Any entry that is allocated, of a component below `components`.
     fn any_allocated(&self, random: &mut SplitMix64) -> (u64, MapEntry) {
         let allocated: Vec<_> = self.entries().filter(|(_, entry)| entry.is_allocated()).collect();
@@ -148,6 +155,11 @@ damages! {
         let file = set.any_file(random);
         set.edit_record(file, |record| record.magic[13] = b'x');
     },
+    record_lost: |set, random| {
+        let file = set.any_file(random);
+        set.put_record(file, &Record::decode(&[0; 92]));
+    },
+    first_record_lost: |set, _| set.put_record(0, &Record::decode(&[0; 92])),
     record_copied: |set, _| if set.files.len() > 1 {
         let mut record = set.record(0);
         (record.chunk_next, record.flags) = (set.record(1).chunk_next, 1);
@@ -179,8 +191,17 @@ damages! {
         set.files.remove(2);
         set.edit_records(|record| record.count = 3);
     },
+    removed_before_used: |set, _| if set.files.len() == 4 && set.record(3).no == 3 {
+        set.empty_component(1);
+        set.files.remove(1);
+        set.edit_records(|record| record.count = 3);
+    },
     component_missing: |set, _| if set.files.len() == 4 {
         set.files.remove(3);
+    },
+    empty_component_missing: |set, _| if set.files.len() == 4 && set.record(3).no == 3 {
+        set.empty_component(1);
+        set.files.remove(1);
     },
     virtual_size_disagrees: |set, random| if set.files.len() > 2 {
         let file = set.any_file(random).max(1);

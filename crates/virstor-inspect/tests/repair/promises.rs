@@ -4,7 +4,7 @@ use virstor::check::{Finding, Repair, Verdict};
 use virstor::repair::Options;
 use virstor_testkit::SparseDisk;
 
-use crate::support::{Files, apply, log_disk, undo};
+use crate::support::{Chunk, Device, Files, apply, log_disk, undo};
 
 /// Repairs the first volume of `files` and undoes that; says which promise was broken.
 pub(crate) fn keeps_its_promises(files: &Files, lossy: bool) -> Result<(), String> {
@@ -58,12 +58,17 @@ pub(crate) fn is_mended(after: &Files, options: &Options) -> Result<(), String> 
     Ok(())
 }
 
-/// Every chunk that could be read has the bytes it had. There may be more chunks now.
-pub(crate) fn nothing_is_lost(before: &[Vec<u8>], after: &[Vec<u8>]) -> Result<(), String> {
-    let changed =
-        before.iter().enumerate().find(|(at, bytes)| !bytes.is_empty() && after.get(*at) != Some(bytes));
-    match changed {
-        Some((at, _)) => Err(format!("virtual chunk {at} reads differently")),
-        None => Ok(()),
+/// Every chunk that could be read, holes among them, has the bytes it had. There may be more chunks now.
+pub(crate) fn nothing_is_lost(before: &Device, after: &Device) -> Result<(), String> {
+    if after.count < before.count {
+        return Err(format!("{} virtual chunks have become {}", before.count, after.count));
     }
+    for at in before.chunks.keys().chain(after.chunks.keys()).filter(|at| **at < before.count) {
+        let of = |device: &Device| device.chunks.get(at).cloned().unwrap_or(Some(Chunk::default()));
+        let (Some(old), new) = (of(before), of(after)) else { continue };
+        if new.is_none_or(|new| !old.reads_as(&new)) {
+            return Err(format!("virtual chunk {at} reads differently"));
+        }
+    }
+    Ok(())
 }

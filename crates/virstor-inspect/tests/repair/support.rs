@@ -1,10 +1,14 @@
 //! Files in memory, repaired as the program repairs files.
 
-use std::ops::ControlFlow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
+use virstor::assemble::Volume;
+use virstor::format::MAP_ENTRY_LEN;
 use virstor::io::{IoError, Window, WriteAt};
 use virstor::patch::Patch;
+use virstor::plan::{Segment, SegmentPlace};
 use virstor::repair;
 use virstor::undo::{ChangeError, DiskHeader, Header, LogSink, UndoLog, perform};
 use virstor_inspect::document::info::Info;
@@ -66,25 +70,78 @@ impl Files {
         Self { providers: self.providers.clone(), disks: disks[..self.disks.len()].to_vec() }
     }
 
-    /// The bytes of a volume as they can be read; what is lost is told apart from zeros.
-    pub(crate) fn device(&self, volume: usize) -> Vec<Vec<u8>> {
+    /// The chunks of a volume as they can be read. Only what is in use is looked at, so that a volume may be large.
+    pub(crate) fn device(&self, volume: usize) -> Device {
         let heap = self.look();
         let (size, chunk) = (heap.volumes()[volume].size(), heap.volumes()[volume].chunk_size.bytes());
         let mut reader = heap.reader(volume, 1 << 20);
-        let read = |number: u64| {
+        let in_use: BTreeSet<u64> = reader
+            .segments(0..size)
+            .filter(|segment| segment.place != SegmentPlace::Hole)
+            .flat_map(|segment| segment.start / chunk..segment.end().div_ceil(chunk))
+            .collect();
+        let mut read = |number: u64| {
+            let start = number * chunk;
             let mut bytes = vec![0; usize::try_from(chunk).expect("a chunk fits memory")];
-            match reader.read(number * chunk, &mut bytes) {
-                Ok(()) => bytes,
-                Err(_) => Vec::new(),
-            }
+            reader.read(start, &mut bytes).ok()?;
+            let segments = reader.segments(start..(start + chunk).min(size));
+            let not_its_own = segments.flat_map(|segment| not_its_own(&heap.volumes()[volume], &segment));
+            let within = |at: u64| usize::try_from(at - start).expect("less than a chunk");
+            let not_its_own = not_its_own.map(|range| within(range.start)..within(range.end)).collect();
+            bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
+            Some(Chunk { bytes, not_its_own })
         };
-        (0..size / chunk).map(read).collect()
+        let chunks = in_use.into_iter().map(|number| (number, read(number))).collect();
+        Device { count: size / chunk, chunks }
     }
 
     /// What FreeBSD does with a volume.
     pub(crate) fn taste(&self, volume: usize) -> String {
         Info::new(&self.look(), &[volume]).volumes[0].kernel.taste.clone()
     }
+}
+
+/// What can be read of a volume.
+pub(crate) struct Device {
+    /// How many chunks it has.
+    pub(crate) count: u64,
+    /// Those that are in use; none where not all of one can be read.
+    pub(crate) chunks: BTreeMap<u64, Option<Chunk>>,
+}
+
+/// A chunk of a volume.
+#[derive(Clone, Default)]
+pub(crate) struct Chunk {
+    /// Its bytes, without the zeros it ends in.
+    bytes: Vec<u8>,
+    /// Where it shows the map or a record, because it lies over them: that is not the volume's, and may change.
+    not_its_own: Vec<Range<usize>>,
+}
+
+impl Chunk {
+    pub(crate) fn reads_as(&self, other: &Self) -> bool {
+        let without = |bytes: &[u8]| {
+            let mut bytes = bytes.to_vec();
+            for range in self.not_its_own.iter().chain(&other.not_its_own) {
+                let (start, end) = (range.start.min(bytes.len()), range.end.min(bytes.len()));
+                bytes[start..end].fill(0);
+            }
+            bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
+            bytes
+        };
+        without(&self.bytes) == without(&other.bytes)
+    }
+}
+
+/// Which bytes of the volume show the map or a record in `segment`.
+fn not_its_own(volume: &Volume, segment: &Segment) -> Vec<Range<u64>> {
+    let SegmentPlace::Data { component, offset } = segment.place else { return Vec::new() };
+    let here = &volume.components[&component];
+    let map = 0..if component.0 == 0 { volume.map_entries() * MAP_ENTRY_LEN as u64 } else { 0 };
+    let record = here.len.saturating_sub(here.sector_size.into())..here.len;
+    let overlap = |range: Range<u64>| range.start.max(offset)..range.end.min(offset + segment.len);
+    let shown = [map, record].into_iter().map(overlap).filter(|range| range.start < range.end);
+    shown.map(|range| segment.start + range.start - offset..segment.start + range.end - offset).collect()
 }
 
 /// A log on the machine's last disk.

@@ -7,20 +7,24 @@
 //! those. When one in the middle leaves, the empty ones behind it leave before and join again after it: a cut
 //! in between leaves a sound volume that some empty components are not part of.
 //!
-//! When one behind it is in use, entries have to name that by another number. First the record of the one that
-//! leaves becomes zero, so that nobody starts what follows; then the records get their numbers, then the map its
-//! entries. A cut in between leaves entries of both kinds, which only the log of the old bytes tells apart.
+//! When one behind it is in use, entries have to name that by another number. Then the component that leaves first
+//! goes to the end: it gets the number behind the last, which is the moment of decision, since nobody starts a volume
+//! with a gap in its numbers; and the gap goes upward. The entries of the component behind it get the free number, then
+//! its record does. As nothing else has the free number both mean that component meanwhile, so that `check` tells
+//! what a cut has left (`removed-from-middle`), and a repair goes on to the sound volume in which the
+//! component that was to leave is the last.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::map::{self, entry, with_entries};
 use super::moves::{Moves, steps};
 use super::sequence::{Home, Sequence, homes};
 use super::{Place, Plan, SoundSet, add};
-use crate::format::Record;
+use crate::format::{MapEntry, Record};
 use crate::geometry::{ComponentIndex, VirtualChunk};
 use crate::io::{IoError, ReadAt};
+use crate::patch::Patch;
 
 /// What a removal does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,8 +183,8 @@ fn evacuation(
     Ok(Moves { given_up: Vec::new(), moved })
 }
 
-/// Closes the gaps that `drop` leaves in the numbers. `emptied` is `set` after `moves`. Gives the records, and how
-/// many entries change.
+/// The components `drop` go to the end, the highest first, and leave from there. `emptied` is `set` after `moves`.
+/// Gives the records, and how many entries change.
 fn renumber(
     sequence: &mut Sequence,
     set: &SoundSet,
@@ -189,41 +193,69 @@ fn renumber(
     moves: &Moves,
     drop: &[ComponentIndex],
 ) -> Result<(Vec<Record>, u64), IoError> {
-    let stays = |index: ComponentIndex| !drop.contains(&index);
-    let new_number = |index: ComponentIndex| {
-        let before = drop.partition_point(|dropped| *dropped < index);
-        ComponentIndex(index.0 - u16::try_from(before).expect("there are fewer than components"))
-    };
-    let all_homes = homes(&emptied.volume);
-    for home in all_homes.iter().filter(|home| !stays(home.component)) {
-        sequence.no_record(*home);
-    }
-    sequence.barrier();
-    let (mut old, mut records, mut homes) = (Vec::new(), Vec::new(), Vec::new());
-    let count = new_number(ComponentIndex(set.volume.component_count)).0;
-    for ((home, before), after) in all_homes.into_iter().zip(emptied.old_records()).zip(emptied.records()) {
-        if stays(home.component) {
-            let mut record = after;
-            record.no.set(new_number(home.component).0);
-            record.md_count.set(count);
-            old.push(before);
-            records.push(record);
-            homes.push(home);
+    let (mut homes, mut records) = (homes(&emptied.volume), emptied.records());
+    // Cursors that are right tell what a cut has left.
+    sequence.records(&homes, &emptied.old_records(), &records);
+    let mut map = RenamedMap::new(set, first, moves)?;
+    for index in drop.iter().rev() {
+        let (home, mut record) = (homes.remove(index.as_usize()), records.remove(index.as_usize()));
+        let last = u16::try_from(records.len()).expect("there were more of them");
+        record.no.set(last + 1);
+        sequence.record(home, &record);
+        sequence.barrier();
+        for number in index.0..last {
+            sequence.patches.extend(map.rename(ComponentIndex(number + 1), ComponentIndex(number))?);
+            sequence.barrier();
+            let (home, record) = (homes[usize::from(number)], &mut records[usize::from(number)]);
+            record.no.set(number);
+            sequence.record(home, record);
+            sequence.barrier();
         }
+        record.no.set(last);
+        sequence.record(home, &record);
+        sequence.barrier();
+        homes.push(home);
+        records.push(record);
+        let mut old = records.clone();
+        last_leaves(sequence, &mut homes, &mut old, &mut records);
     }
-    sequence.records_upward(&homes, &old, &records);
+    Ok((records, map.renamed.len() as u64))
+}
 
-    let moved: BTreeMap<VirtualChunk, Place> = moves.moved.iter().map(|(at, _, to)| (*at, *to)).collect();
-    let renamed = |(at, place): (VirtualChunk, Place)| {
-        let (component, chunk) = moved.get(&at).copied().unwrap_or(place);
-        let number = new_number(component);
-        (number != component).then_some((at, entry((number, chunk))))
-    };
-    let entries: BTreeMap<_, _> = map::allocated(set, first)?.into_iter().filter_map(renamed).collect();
-    let moved = moved.iter().map(|(at, place)| (*at, entry(*place))).collect();
-    sequence.patches.extend(with_entries(set, first, &moved, &entries)?);
-    sequence.barrier();
-    Ok((records, entries.len() as u64))
+/// A map in which components get other numbers.
+struct RenamedMap<'a, D: ?Sized> {
+    set: &'a SoundSet,
+    first: &'a D,
+    /// Where chunks are by now.
+    places: BTreeMap<VirtualChunk, Place>,
+    /// The entries that were written.
+    written: BTreeMap<VirtualChunk, MapEntry>,
+    /// Those of them that name their component by another number.
+    renamed: BTreeSet<VirtualChunk>,
+}
+
+impl<'a, D: ReadAt + ?Sized> RenamedMap<'a, D> {
+    /// The map on `first` after `moves`.
+    fn new(set: &'a SoundSet, first: &'a D, moves: &Moves) -> Result<Self, IoError> {
+        let mut places: BTreeMap<VirtualChunk, Place> = map::allocated(set, first)?.into_iter().collect();
+        places.extend(moves.moved.iter().map(|(at, _, to)| (*at, *to)));
+        let written = moves.moved.iter().map(|(at, _, to)| (*at, entry(*to))).collect();
+        Ok(Self { set, first, places, written, renamed: BTreeSet::new() })
+    }
+
+    /// Lets all entries of `old` name `new`.
+    fn rename(&mut self, old: ComponentIndex, new: ComponentIndex) -> Result<Vec<Patch>, IoError> {
+        let of_old = self.places.iter_mut().filter(|(_, place)| place.0 == old);
+        let mut entries = BTreeMap::new();
+        for (at, place) in of_old {
+            place.0 = new;
+            entries.insert(*at, entry(*place));
+        }
+        let patches = with_entries(self.set, self.first, &self.written, &entries)?;
+        self.renamed.extend(entries.keys());
+        self.written.extend(entries);
+        Ok(patches)
+    }
 }
 
 /// The components `drop` leave, with all behind them that are in the way for a while. Gives the records afterwards.

@@ -12,6 +12,7 @@ use crate::assemble::{Component, Volume};
 use crate::format::{ByteOrder, MAP_ENTRY_LEN};
 use crate::geometry::{ComponentIndex, PhysicalChunk};
 use crate::io::ReadAt;
+use crate::ordered;
 use crate::plan::VolumeReader;
 
 /// A chunk that no entry names, with something in it.
@@ -70,7 +71,7 @@ fn owned<D: ReadAt>(
     disks: &BTreeMap<ComponentIndex, D>,
     order: ByteOrder,
 ) -> BTreeMap<ComponentIndex, Ownership> {
-    let disks: BTreeMap<ComponentIndex, &D> = disks.iter().map(|(index, disk)| (*index, disk)).collect();
+    let disks = ordered::map(disks.iter().map(|(index, disk)| (*index, disk)));
     let mut owned: BTreeMap<ComponentIndex, Ownership> = BTreeMap::new();
     let mut reader = VolumeReader::new(volume.clone(), disks, order, 1 << 20);
     for row in reader.rows().filter(|row| row.entry.is_allocated()) {

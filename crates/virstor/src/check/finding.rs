@@ -97,7 +97,7 @@ codes! {
     RecordVersion "unknown-record-version" - 2 "A record has a version that was never made."
     RecordNonsensical "nonsensical-record" 4 9 "A record describes nothing: no size, chunks or components."
     MagicDamaged "record-magic-damaged" - 2 "A disk ends in a record of this volume but for its magic."
-    RecordLost "record-lost" - 1 "A disk without a record starts with the map of this volume."
+    RecordLost "record-lost" - 1 "A disk without a record is a missing component."
     RecordOverwritten "last-chunk-overwrote-metadata" 1 3 "A chunk that reaches into the last sector has replaced the record."
     RecordCopied "record-copied-from-sibling" 13 1 "A component carries the record of another."
     Duplicate "duplicate-component" 18 1 "Two candidates claim one place."
@@ -167,6 +167,28 @@ pub enum Torn {
     Remove,
 }
 
+/// How the map calls the components behind one that was removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Numbering {
+    /// By the numbers in their records; the first of them by the removed one's, too, when it is about to get that.
+    Old,
+    /// By one less, or not at all.
+    New,
+    /// Their cursors fit neither.
+    Unclear,
+}
+
+/// Why a disk without a record is taken for a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Because {
+    /// It starts with a map that fits the volume, and no other disk does.
+    Map,
+    /// It starts with such a map, and so does another, or its end does not fit what the map names there.
+    OneOfSeveral,
+    /// No other component is missing, no other disk is left, and it is long enough.
+    Elimination,
+}
+
 /// What is wrong. Candidates are named by the index under which they were offered for assembly, unclaimed
 /// disks by theirs in the list handed to [`check`](super::check).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,12 +212,14 @@ pub enum Fault {
     RecordNonsensical { candidate: usize, count: u16, chunk_size: u32, virtual_size: u64 },
     /// An unclaimed disk whose last sector is the record of a missing component, but for the magic.
     MagicDamaged { disk: usize, index: ComponentIndex, magic: [u8; 16] },
-    /// An unclaimed disk that starts with a map which fits the volume, whose component 0 is missing.
+    /// An unclaimed disk that is the missing component.
     RecordLost {
         disk: usize,
         index: ComponentIndex,
-        /// Entries of that map.
+        /// Entries of the map it starts with, or that name it.
         entries: u64,
+        /// Why it is.
+        because: Because,
     },
     /// Chunks that no entry names hold data: what was there before, or entries that were lost.
     OrphanData {
@@ -290,8 +314,8 @@ pub enum Fault {
         missing: ComponentIndex,
         /// Map entries that name the removed component.
         entries: u64,
-        /// Map entries that name those between it and this one: by their old numbers or by their new ones.
-        unclear: u64,
+        /// How the map calls the components behind it.
+        numbering: Numbering,
     },
     /// A number the volume does not know, for no known reason.
     NumberBeyondCount { candidate: usize, index: ComponentIndex, count: u16 },
@@ -641,7 +665,7 @@ impl Fault {
             // Without a component that nothing lies on the volume is smaller, and whole.
             Self::ComponentMissing { entries: 0, index } if index.0 > 0 => Repair::Lossy,
             Self::ComponentMissing { .. }
-            | Self::RecordLost { .. }
+            | Self::RecordLost { because: Because::OneOfSeveral, .. }
             | Self::DataUnreadable { .. }
             | Self::OrphanData { .. }
             | Self::ZeroChunks { .. }
@@ -661,9 +685,12 @@ impl Fault {
             | Self::MapOverlapsRecord { .. }
             | Self::MapUnreadable { .. }
             | Self::MapSectorsZeroed { .. } => Repair::None,
+            Self::RecordLost { because: Because::Map, .. } => Repair::Safe,
+            // Nothing on the disk itself says so, and what its last sector holds is replaced.
+            Self::RecordLost { because: Because::Elimination, .. } => Repair::Lossy,
             Self::RecordVersion { fits, .. } => safe_if(*fits),
             Self::RecordsDisagree { outvoted, .. } => safe_if(*outvoted),
-            Self::RemovedFromMiddle { entries, unclear, .. } => safe_if(*entries == 0 && *unclear == 0),
+            Self::RemovedFromMiddle { numbering, .. } => safe_if(*numbering != Numbering::Unclear),
             Self::ReserveTooSmall { needed, entries, .. } => {
                 safe_if(*entries == 0 && *needed <= u64::from(u16::MAX))
             }

@@ -32,7 +32,7 @@ pub(super) struct Tally {
     len: u64,
     /// Allocated entries that name a chunk which may be: what the kernel counts.
     pub(super) entries: u64,
-    /// The highest chunk that is owned.
+    /// The highest chunk that is owned; of a missing component the highest that is named.
     pub(super) highest: Option<u32>,
     /// The chunks that are named, as far as the component reaches; of a missing component none.
     pub(super) owned: Ownership,
@@ -77,6 +77,8 @@ pub(super) struct MapPass {
     pub(super) tallies: Vec<Tally>,
     /// Allocated entries.
     pub(super) allocated: u64,
+    /// Of those, how many name the component behind the last.
+    pub(super) behind: u64,
     /// Whether all of the map was there, could be read, and was read.
     pub(super) whole: bool,
     /// Sectors of zeros before the last used one, and the first stretch of them.
@@ -86,8 +88,10 @@ pub(super) struct MapPass {
     pub(super) watched: Vec<(ComponentIndex, PhysicalChunk, VirtualChunk)>,
     /// The byte order the entries were judged in.
     pub(super) order: ByteOrder,
-    /// Chunks that have a second owner, with that; as many as are listed.
-    clashes: Vec<(ComponentIndex, PhysicalChunk, VirtualChunk)>,
+    clashes: Clashes,
+    /// How many chunks were claimed for later since all claims were settled, and the entry they count from.
+    waiting: usize,
+    waiting_from: u64,
     unreadable: u64,
     read_error: Option<IoError>,
     /// Entries that only one byte order can have made.
@@ -99,6 +103,38 @@ pub(super) struct MapPass {
     sector_end: u64,
     watch: Vec<PhysicalChunk>,
 }
+
+/// Chunks that have a second owner, with that, and how many more there are: the first in the map are listed.
+#[derive(Debug, Default)]
+struct Clashes {
+    listed: Vec<Clash>,
+    unlisted: u64,
+}
+
+/// A chunk of a component, and a later owner of it.
+type Clash = (ComponentIndex, PhysicalChunk, VirtualChunk);
+
+impl Clashes {
+    fn push(&mut self, clash: Clash) {
+        self.listed.push(clash);
+        // They come in almost any order, so some more are kept than will be listed.
+        if self.listed.len() >= 8 * super::LISTED {
+            self.keep_first();
+        }
+    }
+
+    fn keep_first(&mut self) {
+        self.listed.sort_unstable_by_key(|(.., second)| *second);
+        self.unlisted += self.listed.len().saturating_sub(super::LISTED) as u64;
+        self.listed.truncate(super::LISTED);
+    }
+}
+
+/// So many claims wait at most. They take 16 bytes each, and are settled the faster the more there are.
+const MOST_WAITING: usize = 1 << 21;
+
+/// Components with as many chunks, whose bits do not fit the processor's cache, have claims wait.
+const LARGE: u32 = 1 << 22;
 
 /// Most owners of watched chunks that are remembered: one for each disk that may be probed.
 const WATCHED: usize = 1024;
@@ -142,12 +178,15 @@ impl MapPass {
         Self {
             tallies: (0..volume.component_count).map(tally).collect(),
             allocated: 0,
+            behind: 0,
             whole: false,
             zero_sectors: 0,
             first_zeros: None,
             watched: Vec::new(),
             order,
-            clashes: Vec::new(),
+            clashes: Clashes::default(),
+            waiting: 0,
+            waiting_from: 0,
             unreadable: 0,
             read_error: None,
             plausible: 0,
@@ -182,6 +221,7 @@ impl MapPass {
             }
         };
         self.read_error = stream(disk, entries, &mut noticing, take);
+        self.settle();
         // An all-zero map has no used sector; then all of it may be what was lost.
         if self.sector_end == 0 && self.sector > 0 {
             self.zero_sectors = entries.div_ceil(self.sector);
@@ -196,6 +236,14 @@ impl MapPass {
         entries: &[[u8; MAP_ENTRY_LEN]],
         findings: &mut Findings,
     ) {
+        if self.waiting == 0 {
+            self.waiting_from = start;
+        } else if self.waiting + entries.len() > MOST_WAITING
+            || start + entries.len() as u64 - self.waiting_from > u64::from(u32::MAX)
+        {
+            self.settle();
+            self.waiting_from = start;
+        }
         let mut position = 0;
         while let Some(entry) = entries.get(position) {
             let first = word::<BIG>(*entry);
@@ -241,7 +289,7 @@ impl MapPass {
         {
             self.plausible += run;
             self.allocated += run;
-            return self.own(at, entry.component, entry.chunk.0, last, findings);
+            return self.own(at, entry.component, entry.chunk.0, last);
         }
         if entry.flags == MapEntry::ALLOCATED
             && self.watch.is_empty()
@@ -251,6 +299,7 @@ impl MapPass {
             self.plausible += run;
             self.allocated += run;
             tally.entries += run;
+            tally.highest = tally.highest.max(Some(last));
             return;
         }
         for step in 0..run {
@@ -259,19 +308,34 @@ impl MapPass {
     }
 
     /// Counts good entries that name the chunks from `first` to `last` of a component that is there.
-    fn own(&mut self, at: u64, index: ComponentIndex, first: u32, last: u32, findings: &mut Findings) {
+    fn own(&mut self, at: u64, index: ComponentIndex, first: u32, last: u32) {
         let tally = &mut self.tallies[index.as_usize()];
         tally.entries += u64::from(last - first) + 1;
         tally.highest = tally.highest.max(Some(last));
-        let clashes = &mut self.clashes;
+        let (clashes, from) = (&mut self.clashes, self.waiting_from);
+        let mut clash =
+            |chunk, by| clashes.push((index, PhysicalChunk(chunk), VirtualChunk(from + u64::from(by))));
+        if first == last && tally.chunk_count >= LARGE {
+            let by = u32::try_from(at - from).expect("all claims are settled before that");
+            tally.owned.claim_later(first, by, &mut clash);
+            self.waiting += 1;
+            return;
+        }
+        tally.owned.settle_before(first, last, &mut clash);
         tally.owned.claim(first, last, &mut |chunk| {
-            let second = VirtualChunk(at + u64::from(chunk - first));
-            if clashes.len() < super::LISTED {
-                clashes.push((index, PhysicalChunk(chunk), second));
-            } else {
-                findings.count(Code::ChunkShared);
-            }
+            clashes.push((index, PhysicalChunk(chunk), VirtualChunk(at + u64::from(chunk - first))));
         });
+    }
+
+    /// Settles all claims that wait.
+    fn settle(&mut self) {
+        let (clashes, from) = (&mut self.clashes, self.waiting_from);
+        for (index, tally) in (0..=u16::MAX).map(ComponentIndex).zip(&mut self.tallies) {
+            let mut clash =
+                |chunk, by| clashes.push((index, PhysicalChunk(chunk), VirtualChunk(from + u64::from(by))));
+            tally.owned.settle(&mut clash);
+        }
+        self.waiting = 0;
     }
 
     /// One entry that is not zero and not known to be good.
@@ -288,6 +352,7 @@ impl MapPass {
         self.allocated += 1;
         let Some(tally) = tally_mut(&mut self.tallies, entry.component) else {
             let count = u16::try_from(count).expect("there is one for each component");
+            self.behind += u64::from(entry.component.0 == count);
             return findings.push(Fault::EntryNamesNoComponent { at, entry, count });
         };
         if !valid {
@@ -303,6 +368,7 @@ impl MapPass {
         let chunk = entry.chunk.0;
         if !tally.present {
             tally.entries += 1;
+            tally.highest = tally.highest.max(Some(chunk));
             if self.watch.binary_search(&entry.chunk).is_ok() && self.watched.len() < WATCHED {
                 self.watched.push((entry.component, entry.chunk, at));
             }
@@ -323,7 +389,7 @@ impl MapPass {
                 return findings.push(Fault::EntryPastEnd { at, entry, size: tally.len });
             }
         }
-        self.own(at.0, entry.component, chunk, chunk, findings);
+        self.own(at.0, entry.component, chunk, chunk);
     }
 
     /// Counts an entry for the other byte order when it makes sense there.
@@ -338,10 +404,13 @@ impl MapPass {
 
     /// Reads the map again for the first owners of shared chunks, if there are such.
     fn list_shared<D: ReadAt + ?Sized>(&mut self, volume: &Volume, disk: &D, findings: &mut Findings) {
-        let clashes = core::mem::take(&mut self.clashes);
+        let mut clashes = core::mem::take(&mut self.clashes);
+        clashes.keep_first();
+        let Clashes { listed: clashes, unlisted } = clashes;
         if clashes.is_empty() {
             return;
         }
+        findings.count(Code::ChunkShared, unlisted);
         let mut wanted: Vec<Ownership> = Vec::new();
         wanted.resize_with(self.tallies.len(), Ownership::default);
         for (index, chunk, _) in &clashes {

@@ -3,20 +3,22 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::finding::{Code, Fault, Torn};
+use super::finding::{Code, Fault, Numbering, Torn};
 use super::map_pass::MapPass;
-use super::unclaimed::{LastSector, lost_record};
+use super::unclaimed::{LastSector, by_elimination, lost_record};
 use super::{Findings, Subject};
 use crate::assemble::{Candidate, Component, Problem, Unfit, Volume};
 use crate::change::naming::other_part;
 use crate::format::{Name, Record};
 use crate::geometry::ComponentIndex;
+use crate::io::ReadAt;
 use crate::locate::Place;
+use crate::ordered;
 use crate::taste::same_device;
 
 /// Judges I1 and I2. Gives the components whose records are older than their siblings': what else these
 /// records say need not be judged.
-pub(super) fn judge<D>(
+pub(super) fn judge<D: ReadAt>(
     subject: &Subject<'_, D>,
     pass: &MapPass,
     last_sectors: &[LastSector],
@@ -42,9 +44,12 @@ pub(super) fn judge<D>(
     let Members { missing, findings, .. } = members;
     // What was said of a lost record says that the component is there.
     let found = |index: &ComponentIndex| index.0 == 0 && findings.has(Code::RecordLost);
-    for index in missing.into_iter().filter(|index| !found(index)).collect::<Vec<_>>() {
+    let missing: Vec<ComponentIndex> = missing.into_iter().filter(|index| !found(index)).collect();
+    let alone = missing.len() == 1;
+    for index in missing {
         let entries = pass.tallies[index.as_usize()].entries;
-        let lost = lost_record(volume, pass, last_sectors, index);
+        let eliminated = || by_elimination(subject, pass, last_sectors, index).filter(|_| alone);
+        let lost = lost_record(volume, pass, last_sectors, index).or_else(eliminated);
         findings.push(lost.unwrap_or(Fault::ComponentMissing { index, entries }));
     }
     stale
@@ -153,8 +158,8 @@ impl<'a> Members<'a> {
             unfit: &subject.assembly.unfit,
             pass,
             findings,
-            by_number: beyond.chain(placed).collect(),
-            missing: volume.missing().collect(),
+            by_number: ordered::map(beyond.chain(placed)),
+            missing: ordered::set(volume.missing()),
         }
     }
 
@@ -231,9 +236,8 @@ impl<'a> Members<'a> {
         let (Some(missing), 1) = (self.missing.first().copied(), self.missing.len()) else { return };
         if present == usize::from(count) {
             let (index, entries) = (ComponentIndex(count), self.entries(missing));
-            let between = self.pass.tallies.iter().skip(missing.as_usize() + 1);
-            let unclear = between.map(|tally| tally.entries).sum();
-            self.findings.push(Fault::RemovedFromMiddle { candidate, index, missing, entries, unclear });
+            let numbering = self.numbering(missing, index);
+            self.findings.push(Fault::RemovedFromMiddle { candidate, index, missing, entries, numbering });
             self.missing.remove(&missing);
             self.by_number.remove(&index);
         }
@@ -254,6 +258,43 @@ impl<'a> Members<'a> {
         self.missing.clear();
     }
 
+    /// How the map calls the components behind `missing`, the highest of which has the number `last`.
+    ///
+    /// Each cursor says how many entries its component has. Where numbers are closed up one after the other, entries
+    /// first, those of the first component behind the gap are called by two numbers.
+    fn numbering(&self, missing: ComponentIndex, last: ComponentIndex) -> Numbering {
+        let named = |number: u16| {
+            self.pass.tallies.get(usize::from(number)).map_or(self.pass.behind, |tally| tally.entries)
+        };
+        let handed_out = |number: u16| {
+            let record = self.by_number.get(&ComponentIndex(number)).map(|candidate| self.record(*candidate));
+            record.map(|record| {
+                u64::from(record.chunk_next.get()).saturating_sub(record.chunk_reserved.get().into())
+            })
+        };
+        let first = missing.0 + 1;
+        let kept = |number: u16| named(number) + if number == first { named(missing.0) } else { 0 };
+        let mut behind = first..=last.0;
+        if !self.pass.whole {
+            return Numbering::Unclear;
+        }
+        if (missing.0..=last.0).all(|number| named(number) == 0) {
+            return Numbering::New;
+        }
+        if behind.clone().all(|number| handed_out(number) == Some(kept(number))) {
+            return Numbering::Old;
+        }
+        if named(last.0) == 0 && behind.clone().all(|number| handed_out(number) == Some(named(number - 1))) {
+            return Numbering::New;
+        }
+        // The map is older than the removal. Cursors may be, too.
+        let older = named(missing.0) == 0 && named(last.0) > 0;
+        match older && behind.all(|number| handed_out(number) <= Some(named(number))) {
+            true => Numbering::Old,
+            false => Numbering::Unclear,
+        }
+    }
+
     /// Judges what the records say about how many components there are, which changes when one is added or
     /// removed: all records are rewritten then, in the order of their numbers (`update_metadata`).
     fn judge_counts(&mut self) -> BTreeSet<ComponentIndex> {
@@ -262,9 +303,8 @@ impl<'a> Members<'a> {
             .iter()
             .map(|(index, candidate)| (*index, self.record(*candidate).md_count.get()))
             .collect();
-        let counts: BTreeSet<u16> = known.iter().map(|(_, count)| *count).collect();
         let mut stale = BTreeSet::new();
-        match counts.into_iter().collect::<Vec<u16>>()[..] {
+        match ordered::unique(known.iter().map(|(_, count)| *count))[..] {
             [] => {}
             [count] => self.judge_beyond(count),
             [small, large] => {
@@ -329,7 +369,7 @@ impl<'a> Members<'a> {
         field == "md_virsize"
             && sizes().next() == Some(expected)
             && sizes().is_sorted_by(|before, after| before >= after)
-            && sizes().collect::<BTreeSet<_>>().len() == 2
+            && ordered::unique(sizes()).len() == 2
     }
 
     fn judge_field(&mut self, field: &'static str, expected: u64, read: impl Fn(&Record) -> u64) {

@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::finding::{Fault, Torn};
+use super::finding::{Because, Fault, Numbering, Torn};
 use crate::format::Printable;
 use crate::geometry::ComponentIndex;
 
@@ -50,9 +50,21 @@ impl Fault {
                 name(Party::Disk(*disk)),
                 Printable(magic)
             ),
-            Self::RecordLost { disk, index, entries } => format!(
-                "{} has no record, and starts with the map of this volume ({entries} entries): it is component {index}",
-                name(Party::Disk(*disk))
+            Self::RecordLost { disk, index, entries, because } => format!(
+                "{} has no record, and {}",
+                name(Party::Disk(*disk)),
+                match because {
+                    Because::Map => format!(
+                        "starts with the map of this volume ({entries} entries): it is component {index}"
+                    ),
+                    Because::OneOfSeveral => format!(
+                        "starts with the map of this volume ({entries} entries): it may be component {index}"
+                    ),
+                    Because::Elimination => format!(
+                        "nothing else is left that could be component {index}; {} there, and it is long enough",
+                        chunks_lie(*entries)
+                    ),
+                }
             ),
             Self::OrphanData { chunks, below, first } => {
                 let looks =
@@ -115,13 +127,13 @@ impl Fault {
                 "renaming {old_name} to {new_name} stopped half-way: {updated} records have the new name, {outdated} \
                  have the old one"
             ),
-            Self::RemovedFromMiddle { candidate: number, index, missing, entries, .. } => format!(
+            Self::RemovedFromMiddle { candidate: number, index, missing, entries, numbering } => format!(
                 "component {missing} was removed, and {} kept the number {index}{}",
                 candidate(number),
-                if *entries > 0 {
-                    format!("; {} on the removed one", chunks_lie(*entries))
-                } else {
-                    String::new()
+                match (entries, numbering) {
+                    (0, _) => String::new(),
+                    (_, Numbering::Unclear) => format!("; {} on the removed one", chunks_lie(*entries)),
+                    _ => format!("; {entries} map entries name the one behind it by the free number"),
                 }
             ),
             Self::NumberBeyondCount { candidate: number, index, count } => {

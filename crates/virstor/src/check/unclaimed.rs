@@ -5,14 +5,15 @@ use alloc::vec::Vec;
 
 use core::ops::ControlFlow;
 
-use super::finding::Fault;
+use super::finding::{Because, Fault};
 use super::map_pass::MapPass;
 use super::{Findings, Subject};
 use crate::assemble::{Component, Volume};
-use crate::format::{ComponentFlags, MAP_ENTRY_LEN, RECORD_LEN, Record, VERSION};
+use crate::format::{ByteOrder, ComponentFlags, MAP_ENTRY_LEN, MapEntry, RECORD_LEN, Record, VERSION};
 use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
 use crate::io::ReadAt;
-use crate::map::{MAX_ENTRIES, scan};
+use crate::map::{MAX_ENTRIES, Stretch, scan, stream};
+use crate::ordered;
 
 /// What stands where the record of an unclaimed disk should.
 #[derive(Debug)]
@@ -56,6 +57,7 @@ pub(super) fn lost_first<D: ReadAt>(subject: &Subject<'_, D>, findings: &mut Fin
         return;
     }
     let bounds = volume.bounds();
+    let mut found = Vec::new();
     for (disk, bytes) in subject.unclaimed.iter().enumerate() {
         if entries.saturating_mul(MAP_ENTRY_LEN as u64) > bytes.size() {
             continue;
@@ -68,17 +70,85 @@ pub(super) fn lost_first<D: ReadAt>(subject: &Subject<'_, D>, findings: &mut Fin
         };
         let fits = report.allocated > 0 && report.bad == 0 && report.unreadable == 0;
         if fits && volume.components.iter().all(recorded) {
-            findings.push(Fault::RecordLost { disk, index, entries: report.allocated });
+            let fits = own_chunks(volume, bytes, report.order).is_some();
+            found.push((disk, report.allocated, fits));
         }
     }
+    let sole = found.len() == 1;
+    for (disk, entries, fits) in found {
+        let because = if sole && fits { Because::Map } else { Because::OneOfSeveral };
+        findings.push(Fault::RecordLost { disk, index, entries, because });
+    }
+}
+
+/// What a map says of the disk it lies on: the first chunk that is handed out, and the first that is not yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OwnChunks {
+    /// So many chunks are reserved.
+    pub(crate) reserved: u16,
+    /// So many are handed out, with these.
+    pub(crate) next: u32,
+}
+
+/// What the map of `volume` at the start of `disk`, which has no record, says of that disk; `None` when it does not fit.
+///
+/// The kernel hands chunks out in a row behind the reserve. So where the chunks that are named are in a row, the
+/// first of them says how long the reserve is; it is twice the map otherwise, as label makes it.
+pub(crate) fn own_chunks<D: ReadAt>(volume: &Volume, disk: &D, order: ByteOrder) -> Option<OwnChunks> {
+    let sector = u64::from(volume.sector_size);
+    let before_record = disk.size().checked_sub(sector).filter(|_| disk.size().is_multiple_of(sector))?;
+    let room = u32::try_from(before_record / volume.chunk_size.bytes()).ok()?;
+    let entries = volume.virtual_chunks();
+    if entries > MAX_ENTRIES || entries * MAP_ENTRY_LEN as u64 > before_record {
+        return None;
+    }
+    let (mut count, mut lowest, mut highest) = (0_u32, u32::MAX, 0);
+    stream(disk, entries, &mut |_, _| ControlFlow::Continue(()), &mut |_, stretch| {
+        let Stretch::Entries(entries) = stretch else { return };
+        let entries = entries.iter().map(|bytes| MapEntry::decode(*bytes, order));
+        for entry in entries.filter(|entry| entry.is_allocated() && entry.component.0 == 0) {
+            count = count.saturating_add(1);
+            (lowest, highest) = (lowest.min(entry.chunk.0), highest.max(entry.chunk.0));
+        }
+    });
+    let in_map = u32::try_from(volume.map_len().div_ceil(u128::from(volume.chunk_size.bytes()))).ok()?;
+    if count > 0 && (lowest < in_map || highest >= room) {
+        return None;
+    }
+    let in_a_row = count > 0 && highest - lowest + 1 == count;
+    let reserved = if in_a_row { lowest } else { in_map.checked_mul(2)?.min(lowest) };
+    let next = reserved.checked_add(count).filter(|next| *next <= room)?;
+    Some(OwnChunks { reserved: u16::try_from(reserved).ok()?, next })
+}
+
+/// The disk that has to be the component `missing`, as none other is missing and no other disk is left.
+///
+/// Nothing on the disk says so. It has to be the only disk without a record, no other volume may wait for one, and
+/// all that the map names has to lie before its last sector. A component that nothing names is not looked for: any
+/// disk would do.
+pub(super) fn by_elimination<D: ReadAt>(
+    subject: &Subject<'_, D>,
+    pass: &MapPass,
+    sectors: &[LastSector],
+    missing: ComponentIndex,
+) -> Option<Fault> {
+    let ([sector], [disk]) = (sectors, subject.unclaimed) else { return None };
+    let volumes = &subject.assembly.volumes;
+    let waiting = volumes.iter().filter(|volume| !volume.is_complete()).count();
+    let tally = &pass.tallies[missing.as_usize()];
+    let whole_sectors = disk.size().is_multiple_of(u64::from(subject.volume().sector_size));
+    let fits = tally.highest.is_some_and(|highest| highest < sector.chunk.0) && whole_sectors;
+    (fits && waiting == 1 && pass.whole).then_some(Fault::RecordLost {
+        disk: sector.disk,
+        index: missing,
+        entries: tally.entries,
+        because: Because::Elimination,
+    })
 }
 
 /// The chunks these sectors lie in, sorted.
 pub(super) fn chunks(sectors: &[LastSector]) -> Vec<PhysicalChunk> {
-    let mut chunks: Vec<PhysicalChunk> = sectors.iter().map(|sector| sector.chunk).collect();
-    chunks.sort_unstable();
-    chunks.dedup();
-    chunks
+    ordered::unique(sectors.iter().map(|sector| sector.chunk))
 }
 
 /// How the component `missing` may be hidden among the unclaimed disks.

@@ -8,6 +8,7 @@ use crate::assemble::Volume;
 use crate::format::ByteOrder;
 use crate::geometry::ComponentIndex;
 use crate::io::ReadAt;
+use crate::ordered;
 use crate::plan::{Lost, SegmentPlace, VolumeReader};
 
 /// How much of the map is kept while it is gone through once more, in bytes.
@@ -23,7 +24,7 @@ pub(super) fn judge<D: ReadAt>(
     if disks.values().all(|disk| disk.unreadable(0..disk.size()).is_none()) {
         return;
     }
-    let disks: BTreeMap<ComponentIndex, &D> = disks.iter().map(|(index, disk)| (*index, disk)).collect();
+    let disks = ordered::map(disks.iter().map(|(index, disk)| (*index, disk)));
     let mut reader = VolumeReader::new(volume.clone(), disks, order, MAP_MEMORY);
     let mut of_components: BTreeMap<ComponentIndex, (u64, u64)> = BTreeMap::new();
     for segment in reader.segments(0..volume.size()) {

@@ -2,20 +2,24 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::ops::ControlFlow;
 
 use zerocopy::byteorder::{U16, U32, U64};
 
-use super::survey::{Survey, for_each_entry};
+use super::survey::Survey;
 use super::{
-    Action, Changes, EntryChange, Loss, Misplaced, NO_ENTRY, RecordChange, RepairError, Stage, Who,
+    Action, Changes, EntryChange, Loss, Misplaced, NO_ENTRY, RecordChange, RepairError, Stage, Who, numbers,
     seat_number,
 };
 use crate::assemble::{Problem, Volume};
-use crate::check::{Code, Fault, Torn};
+use crate::check::unclaimed::own_chunks;
+use crate::check::{Because, Code, Fault, Torn};
 use crate::edit::{EntryEdit, Order, RecordEdit};
-use crate::format::{ComponentFlags, MAGIC, MAP_ENTRY_LEN, MapEntry, Name, Record, VERSION};
+use crate::format::{ByteOrder, ComponentFlags, MAGIC, MAP_ENTRY_LEN, MapEntry, Name, Record, VERSION};
 use crate::geometry::{ComponentIndex, VirtualChunk};
 use crate::io::ReadAt;
+use crate::map::scan;
+use crate::ordered;
 
 pub(super) fn plan<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), RepairError> {
     let survey = stage.survey();
@@ -28,6 +32,9 @@ pub(super) fn plan<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), Re
     let (alone, others): (Vec<_>, Vec<_>) =
         wanted().map(|finding| &finding.fault).partition(|fault| is_for_all(fault));
     records.finish_renaming(stage);
+    if !records.rest.alone && numbers::plan(stage, records.survey.as_ref())? {
+        return Ok(());
+    }
     for fault in alone.into_iter().chain(others) {
         if !records.rest.alone {
             records.answer(stage, fault)?;
@@ -35,8 +42,8 @@ pub(super) fn plan<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), Re
     }
     let changes = records.changes(stage);
     let Records { codes, rest, survey, .. } = records;
-    let Rest { old_records, entries, order, .. } = rest;
-    stage.records(codes, changes, None, entries, order)?;
+    let Rest { old_records, entries, .. } = rest;
+    stage.records(codes, changes, None, entries, Order::default())?;
     for (seat, offset) in old_records {
         let mut edits = stage.edits();
         edits.zeros.push(((seat_number(seat), offset), u64::from(stage.volume.sector_size)));
@@ -44,6 +51,9 @@ pub(super) fn plan<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), Re
     }
     if stage.steps.is_empty() {
         restore_overwritten(stage, survey)?;
+    }
+    if stage.steps.is_empty() && stage.options.lossy {
+        take_in_last_disk(stage)?;
     }
     if stage.steps.is_empty() && stage.options.lossy {
         drop_missing(stage)?;
@@ -57,7 +67,6 @@ fn is_for_all(fault: &Fault) -> bool {
         fault,
         Fault::Torn { .. }
             | Fault::TornRename { .. }
-            | Fault::RemovedFromMiddle { .. }
             | Fault::VolumeNameUnterminated { .. }
             | Fault::VirtualSizeRagged { .. }
             | Fault::MapNotWholeSectors { .. }
@@ -96,12 +105,20 @@ impl<D: ReadAt + Clone> Stage<'_, D> {
         Ok(RecordEdit::put(seat_number(change.seat), change.offset, before, &change.after))
     }
 
+    /// The byte order of a map of the volume at the start of the disk in a seat.
+    fn map_order(&self, seat: usize) -> ByteOrder {
+        let (disk, entries) = (&self.scene.seats[seat].disk, self.volume.virtual_chunks());
+        let most = disk.size() / MAP_ENTRY_LEN as u64;
+        let go_on = &mut |_, _| ControlFlow::Continue(());
+        scan(disk, entries.min(most), &self.volume.bounds(), go_on).order
+    }
+
     fn candidate_record(&self, candidate: usize) -> Record {
         self.scene.subject.candidates[candidate].located.tasted.record
     }
 
     /// Where the record of the disk in a seat stands now, if it has one.
-    fn standing_record(&self, seat: usize) -> Option<u64> {
+    pub(super) fn standing_record(&self, seat: usize) -> Option<u64> {
         match self.scene.seats[seat].who {
             Who::Candidate(candidate) => Some(self.scene.subject.candidates[candidate].located.tasted.offset),
             Who::Unclaimed(_) => None,
@@ -117,7 +134,7 @@ impl<D: ReadAt + Clone> Stage<'_, D> {
     }
 
     /// The seats of all records of the volume, those without a place in it included.
-    fn members(&self) -> Vec<(usize, Record)> {
+    pub(super) fn members(&self) -> Vec<(usize, Record)> {
         let placed = self.volume.components.values().map(|component| component.candidate);
         let beyond = self.volume.problems.iter().filter_map(|problem| match problem {
             Problem::NumberOutOfRange { candidate, .. } => Some(*candidate),
@@ -147,7 +164,6 @@ struct Target {
 struct Rest {
     old_records: Vec<(usize, u64)>,
     entries: Vec<EntryEdit>,
-    order: Order,
     /// Something is answered that changes what all records say together.
     alone: bool,
     /// The records are written in the order of their numbers backward.
@@ -174,7 +190,7 @@ impl Records {
         let mut changes: Vec<RecordChange> = self.targets.iter().filter_map(change).collect();
         // Records are updated by number, as in the kernel; what a cut leaves is then told by the check.
         let number = |change: &RecordChange| change.before.unwrap_or(change.after).no.get();
-        changes.sort_by_key(|change| (Some(change.seat) == self.rest.last, number(change)));
+        ordered::sort_by_key(&mut changes, |change| (Some(change.seat) == self.rest.last, number(change)));
         if self.rest.backward {
             changes.reverse();
         }
@@ -187,7 +203,7 @@ impl Records {
             record.md_virsize.get() == stage.volume.recorded_size && record.name() == stage.volume.name
         };
         let mut members = stage.members();
-        members.sort_by_key(|(seat, _)| *seat);
+        ordered::sort_by_key(&mut members, |(seat, _)| *seat);
         members.into_iter().find(decides).map(|(seat, _)| seat)
     }
 
@@ -247,11 +263,11 @@ impl Records {
                 self.edit_candidate(stage, *candidate, |record| record.md_version = U32::new(VERSION))
             }
             Fault::RecordCopied { candidate, missing, .. } => self.rebuild(stage, *candidate, *missing),
+            Fault::RecordLost { disk, because: Because::Map, .. } => self.find_first(stage, *disk),
             Fault::Torn { way, old_count, new_count, .. } => {
                 self.finish_torn(stage, *way, *old_count, *new_count)
             }
             Fault::TornRename { old_name, new_name, .. } => self.finish_name(stage, *old_name, *new_name),
-            Fault::RemovedFromMiddle { missing, entries: 0, .. } => self.renumber(stage, *missing),
             Fault::RecordsDisagree { candidate, field, expected, outvoted: true, .. } => {
                 self.edit_candidate(stage, *candidate, |record| set(record, field, *expected))
             }
@@ -331,6 +347,19 @@ impl Records {
         true
     }
 
+    /// Makes the record of component 0, which is known by its map.
+    fn find_first<D: ReadAt + Clone>(&mut self, stage: &Stage<'_, D>, disk: usize) -> bool {
+        let Some(seat) = stage.seat_of(Who::Unclaimed(disk)) else { return false };
+        let Some(own) = own_chunks(stage.volume, &stage.scene.seats[seat].disk, stage.map_order(seat)) else {
+            return false;
+        };
+        let mut record = new_record(stage, None, seat, ComponentIndex(0));
+        record.chunk_reserved = U16::new(own.reserved);
+        record.chunk_next = U32::new(own.next);
+        *self.target(stage, seat) = record;
+        true
+    }
+
     /// Finishes adding or removing a component where that loses nothing, and else rolls it back.
     fn finish_torn<D: ReadAt + Clone>(
         &mut self,
@@ -357,29 +386,6 @@ impl Records {
         // The records that have the new count are the first ones, and stay so.
         self.rest.backward = count == old_count;
         self.all(stage, |record| record.md_count = U16::new(count));
-        true
-    }
-
-    /// Gives the components behind a removed one the numbers the kernel knew them by.
-    fn renumber<D: ReadAt + Clone>(&mut self, stage: &Stage<'_, D>, missing: ComponentIndex) -> bool {
-        let Some(survey) = self.survey.as_ref() else { return false };
-        let named_behind = survey.parts.iter().skip(missing.as_usize()).any(|part| part.entries > 0);
-        let count = stage.volume.component_count;
-        let beyond = survey.highest_component.is_some_and(|highest| highest.0 >= count);
-        if (!beyond && named_behind) || survey.highest_component > Some(ComponentIndex(count)) {
-            return false;
-        }
-        self.rest.alone = true;
-        if beyond {
-            // The map is older than the removal: its entries have the old numbers, as the records do.
-            let Some(entries) = renumber_entries(stage, missing) else { return false };
-            (self.rest.entries, self.rest.order) = (entries, Order::RecordsThenMap);
-        }
-        self.all(stage, |record| {
-            if record.no.get() > missing.0 {
-                record.no = U16::new(record.no.get() - 1);
-            }
-        });
         true
     }
 
@@ -532,22 +538,6 @@ fn new_record<D: ReadAt + Clone>(
     }
 }
 
-/// Lowers the component numbers behind `missing` in all entries that have one.
-fn renumber_entries<D: ReadAt + Clone>(
-    stage: &Stage<'_, D>,
-    missing: ComponentIndex,
-) -> Option<Vec<EntryEdit>> {
-    let (disk, order) = (stage.map_disk()?, stage.order());
-    let mut entries = Vec::new();
-    let whole = for_each_entry(stage.volume, &disk, order, |at, before| {
-        if before.is_allocated() && before.component > missing {
-            let after = MapEntry { component: ComponentIndex(before.component.0 - 1), ..before };
-            entries.push(EntryEdit::new(at, before, after, order));
-        }
-    });
-    whole.then_some(entries)
-}
-
 /// A chunk that reached into the last sector has replaced the record: the chunk gets another place, as it reads now,
 /// and then the record is written anew.
 fn restore_overwritten<D: ReadAt + Clone>(
@@ -600,28 +590,71 @@ fn restore_overwritten<D: ReadAt + Clone>(
     stage.step([code], action, loss, &edits)
 }
 
-/// A component that is gone and on which nothing lies is taken out of the volume.
-fn drop_missing<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), RepairError> {
-    let code = Code::ComponentMissing;
-    if !stage.answers(code) || stage.survey().is_none() {
-        return Ok(());
-    }
-    let missing = stage.scene.report.findings.iter().find_map(|finding| match finding.fault {
-        Fault::ComponentMissing { index, entries: 0 } if index.0 > 0 => Some(index),
+/// The only disk that is left becomes the only component that is missing.
+fn take_in_last_disk<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), RepairError> {
+    let code = Code::RecordLost;
+    let eliminated = stage.scene.report.findings.iter().find_map(|finding| match finding.fault {
+        Fault::RecordLost { disk, index, because: Because::Elimination, .. } => Some((disk, index)),
         _ => None,
     });
-    let Some(missing) = missing else { return Ok(()) };
-    let Some(entries) = renumber_entries(stage, missing) else { return Ok(()) };
+    let Some((disk, index)) = eliminated.filter(|_| stage.answers(code)) else { return Ok(()) };
+    let (Some(seat), Some(survey)) = (stage.seat_of(Who::Unclaimed(disk)), stage.survey()) else {
+        return Ok(());
+    };
+    let after = new_record(stage, Some(&survey), seat, index);
+    let change = RecordChange { seat, offset: stage.record_offset(seat), before: None, after };
+    let loss = Some(Loss::Certainty(index));
+    stage.records(BTreeSet::from([code]), Vec::from([change]), loss, Vec::new(), Order::default())
+}
+
+/// The components that are gone and on which nothing lies are taken out of the volume, all at once: a record may claim
+/// 65,535.
+fn drop_missing<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), RepairError> {
+    let code = Code::ComponentMissing;
+    let Some(survey) = stage.survey().filter(|_| stage.answers(code)) else { return Ok(()) };
+    let explained: Vec<ComponentIndex> =
+        stage.scene.report.findings.iter().filter_map(|finding| explains(&finding.fault)).collect();
+    let empty = |index: &ComponentIndex| {
+        index.0 > 0 && survey.parts[index.as_usize()].entries == 0 && !explained.contains(index)
+    };
+    let gone: Vec<ComponentIndex> = stage.volume.missing().filter(empty).collect();
+    let Some(first) = gone.first().copied() else { return Ok(()) };
+    if let [missing] = gone[..]
+        && survey.highest_component > Some(missing)
+    {
+        return numbers::lower_count(stage, &survey, missing);
+    }
+    // Entries that name no component there can be must not come to name one.
+    let known = |index: &ComponentIndex| index.0 < stage.volume.component_count;
+    let renamed = |index| Some(index).filter(known).map(|index| without(&gone, index));
+    let Some(entries) = numbers::rename_entries(stage, renamed) else { return Ok(()) };
+    let count = u16::try_from(gone.len()).expect("there are fewer than components");
     let change = |(seat, before): (usize, Record)| {
         let mut after = before;
-        after.md_count = U16::new(stage.volume.component_count - 1);
-        if before.no.get() > missing.0 {
-            after.no = U16::new(before.no.get() - 1);
-        }
+        after.md_count = U16::new(stage.volume.component_count - count);
+        after.no = U16::new(without(&gone, ComponentIndex(before.no.get())).0);
         let offset = stage.standing_record(seat).unwrap_or_else(|| stage.record_offset(seat));
         RecordChange { seat, offset, before: Some(before), after }
     };
     let changes = stage.members().into_iter().map(change).collect();
-    let loss = Some(Loss::Component(missing));
-    stage.records(BTreeSet::from([code]), changes, loss, entries, Order::RecordsThenMap)
+    let loss = Some(Loss::Components { count, first });
+    stage.records(ordered::set([code]), changes, loss, entries, Order::RecordsThenMap)
+}
+
+/// The missing component that a finding explains otherwise than by its absence.
+fn explains(fault: &Fault) -> Option<ComponentIndex> {
+    match fault {
+        Fault::MagicDamaged { index, .. }
+        | Fault::RecordVersion { index, .. }
+        | Fault::RecordLost { index, .. }
+        | Fault::RecordOverwritten { index, .. } => Some(*index),
+        Fault::RecordCopied { missing, .. } | Fault::RemovedFromMiddle { missing, .. } => Some(*missing),
+        _ => None,
+    }
+}
+
+/// The number of a component when those that are `gone` do not count.
+fn without(gone: &[ComponentIndex], index: ComponentIndex) -> ComponentIndex {
+    let below = gone.partition_point(|gone| *gone < index);
+    ComponentIndex(index.0 - u16::try_from(below).expect("there are fewer than components"))
 }

@@ -18,6 +18,8 @@ pub(super) struct Survey {
     pub(super) parts: Vec<Part>,
     /// Allocated entries that name components which cannot be: how many, and the highest component.
     pub(super) nowhere: u64,
+    /// Those of them that name the component behind the last.
+    pub(super) behind: u64,
     pub(super) highest_component: Option<ComponentIndex>,
     /// Entries that are allocated, and name what can be, in the other byte order only.
     pub(super) swapped: u64,
@@ -59,7 +61,7 @@ impl Survey {
             component.map_or_else(Part::default, |component| Part::new(volume, index, component))
         };
         let parts = (0..volume.component_count).map(part).collect();
-        let mut survey = Self { parts, nowhere: 0, highest_component: None, swapped: 0 };
+        let mut survey = Self { parts, nowhere: 0, behind: 0, highest_component: None, swapped: 0 };
         let whole = for_each_entry(volume, disk, order, |_, entry| {
             if entry.is_allocated() {
                 survey.count(entry);
@@ -80,8 +82,10 @@ impl Survey {
     fn count(&mut self, entry: MapEntry) {
         let chunk = entry.chunk.0;
         self.highest_component = self.highest_component.max(Some(entry.component));
+        let count = self.parts.len();
         let Some(part) = self.parts.get_mut(entry.component.as_usize()) else {
             self.nowhere += 1;
+            self.behind += u64::from(entry.component.as_usize() == count);
             return;
         };
         part.entries += 1;

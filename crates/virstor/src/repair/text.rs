@@ -116,11 +116,17 @@ fn gives_up(loss: &Loss) -> String {
             "what lies in {} that no map entry names: the next writes may overwrite it",
             chunks(*count)
         ),
-        Loss::Component(index) => {
-            format!(
-                "component {index}, on which nothing lies: should it turn up again, it does not belong any more"
-            )
-        }
+        Loss::Certainty(index) => format!(
+            "the last sector of a disk that is taken for component {index} because no other is left: should it be \
+             another's, that is lost"
+        ),
+        Loss::Components { count: 1, first } => format!(
+            "component {first}, on which nothing lies: should it turn up again, it does not belong any more"
+        ),
+        Loss::Components { count, first } => format!(
+            "{count} components, first {first}, on which nothing lies: should they turn up again, they do not belong \
+             any more"
+        ),
     }
 }
 

@@ -10,11 +10,12 @@ use crate::edit::Order;
 use crate::format::{ComponentFlags, Record};
 use crate::geometry::ComponentIndex;
 use crate::io::ReadAt;
+use crate::ordered;
 
 pub(super) fn plan<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), RepairError> {
     let Some(survey) = stage.survey() else { return Ok(()) };
     let mut upkeep = Upkeep { codes: BTreeSet::new(), orphans: 0, changes: Vec::new() };
-    let stale: BTreeSet<ComponentIndex> = stage.scene.report.findings.iter().filter_map(stale).collect();
+    let stale = ordered::set(stage.scene.report.findings.iter().filter_map(stale));
     let current = current(stage, &survey);
     for (index, part) in survey.present().filter(|(index, _)| !stale.contains(index)) {
         let Some(seat) = stage.seat(index) else { continue };

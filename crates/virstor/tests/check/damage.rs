@@ -415,6 +415,6 @@ fn a_first_component_without_its_record_is_known_by_its_map() {
         files.push(("stranger".into(), SparseDisk::new(MIB)));
         check_files(&files)
     };
-    expect(&lost(9), &["fatal record-lost c0 none"]);
+    expect(&lost(9), &["fatal record-lost c0 safe"]);
     expect(&lost(0), &["fatal component-missing c0 none"]);
 }

@@ -69,8 +69,8 @@ impl<D: ReadAt + Clone> Heap<D> {
         candidates.chain(unclaimed).map(|(who, disk)| Seat { who, disk: disk.clone() }).collect()
     }
 
-    /// What a repair of a volume would do next, without giving anything up.
-    pub(crate) fn next_repairs(&self, volume: usize) -> Vec<Step> {
+    /// What a repair of a volume would do next.
+    pub(crate) fn next_repairs(&self, volume: usize, lossy: bool) -> Vec<Step> {
         let components = &self.assembly.volumes[volume].components;
         let disks: BTreeMap<ComponentIndex, Window<D>> = components
             .iter()
@@ -85,7 +85,8 @@ impl<D: ReadAt + Clone> Heap<D> {
         };
         let report = check(&subject, &mut |_, _| ControlFlow::Continue(()));
         let seats = self.seats();
-        next(&Scene { subject: &subject, report: &report, seats: &seats }, &Options::default())
+        let options = Options { lossy, ..Options::default() };
+        next(&Scene { subject: &subject, report: &report, seats: &seats }, &options)
             .expect("memory can be read")
     }
 

@@ -3,10 +3,10 @@
 
 use super::Bench;
 use super::measure::{Contender, Sample, in_turn, measure};
-use super::table::markdown;
 use super::volume::{COMPONENTS, Volume, must_be_equal};
 use crate::process::{run, which};
 use crate::progress::say;
+use crate::table::markdown;
 use anyhow::Result;
 use std::ffi::OsString;
 use std::fs;

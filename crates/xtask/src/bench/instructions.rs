@@ -1,9 +1,9 @@
 //! Instruction counts of the engine's hot paths: unlike times, the same on a busy machine, so that a change of a
 //! percent can be seen.
 
-use super::table::markdown;
 use crate::process::{cargo, shown, which};
 use crate::progress::say;
+use crate::table::markdown;
 use anyhow::{Context, Result, ensure};
 
 /// Gives the section of the report, or nothing where valgrind is not installed.

@@ -2,8 +2,8 @@
 
 use super::Bench;
 use super::measure::{Contender, Sample, in_turn, measure};
-use super::table::markdown;
 use super::volume::{CHUNK, COMPONENTS, Volume, content};
+use crate::table::markdown;
 use anyhow::{Result, bail};
 use serde_json::Value;
 use std::fs;

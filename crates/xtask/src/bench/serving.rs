@@ -4,10 +4,10 @@
 //! each job they take turns. Peers without a client or a server on this machine are left out, and said so.
 
 use super::Bench;
-use super::table::markdown;
-use super::volume::{COMPONENTS, Volume};
+use super::volume::{COMPONENTS, Volume, must_be_equal};
 use crate::process::which;
 use crate::progress::say;
+use crate::table::markdown;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::net::{TcpListener, TcpStream};
@@ -147,6 +147,9 @@ pub(super) fn report(bench: &Bench) -> Result<String> {
         crate::process::run(&mut convert)?;
     }
     let servers = servers(bench)?;
+    for server in &servers {
+        server.verify(&bench.folder).with_context(|| server.name.clone())?;
+    }
     let mut report = String::from(
         "## Serving over NBD\n\n2 GiB in chunks of 4 MiB, every other one a hole, over TCP on this machine, read-only. \
          The last columns compare with the first row; the cost is the server's processor time.\n\n",
@@ -253,6 +256,18 @@ impl Server {
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(server)
+    }
+
+    /// Errs unless it serves the image.
+    fn verify(&self, folder: &Path) -> Result<()> {
+        const COPY: &str = "copy.raw";
+        if which("nbdcopy").is_none() {
+            return Ok(());
+        }
+        let copy = folder.join(COPY);
+        crate::process::run(Command::new("nbdcopy").arg(&self.uri).arg(&copy))?;
+        must_be_equal(&copy, &folder.join(IMAGE))?;
+        Ok(std::fs::remove_file(copy)?)
     }
 
     fn measure(&self, job: &Job) -> Result<Figure> {

@@ -3,9 +3,9 @@
 
 use super::Bench;
 use super::measure::{Contender, Sample, in_turn, measure};
-use super::table::markdown;
 use crate::process::{cargo, run, which};
 use crate::progress::say;
+use crate::table::markdown;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::ffi::OsString;

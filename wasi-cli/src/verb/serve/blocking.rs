@@ -23,9 +23,15 @@ pub(crate) trait Pipe {
     /// As [`receive`](Self::receive).
     fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Whether the client is known to have gone.
-    fn is_gone(&self) -> bool {
-        false
+    /// Puts what the client has said by now into `buf`, which may be empty, without waiting for more; gives the number
+    /// of bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the client is known to have gone. Where that cannot be known without waiting there is no error.
+    fn overhear(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        _ = buf;
+        Ok(0)
     }
 }
 
@@ -46,8 +52,14 @@ pub(crate) fn serve(client: &mut Client, pipe: &mut dyn Pipe, chosen: &mut dyn F
         }
         match next {
             Next::Continue => {}
-            Next::Hold if pipe.is_gone() => return "the client closed the connection".into(),
-            Next::Hold => thread::sleep(MOMENT),
+            // What it says meanwhile shows whether it is still there.
+            Next::Hold => match pipe.overhear(client.room()) {
+                Ok(count) => {
+                    client.received(count);
+                    thread::sleep(MOMENT);
+                }
+                Err(error) => return explain(&error),
+            },
             Next::Close(close) => return close.to_string(),
             Next::Receive => match pipe.receive(client.room(), has_chosen) {
                 Ok(0) => return "the client closed the connection".into(),
@@ -70,6 +82,7 @@ fn send(client: &mut Client, pipe: &mut dyn Pipe) -> io::Result<()> {
 
 fn explain(error: &io::Error) -> String {
     match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the client closed the connection".into(),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => "the client let its time run out".into(),
         _ => host_reason(error),
     }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use nbd_proto::{Close, Connection, Event, LONGEST_MESSAGE, Request};
+use nbd_proto::{Close, Connection, Event, LONGEST_MESSAGE, Output, Request};
 
+use super::exports::Offer;
 use super::service::Service;
 
 /// Room for what a client says at once, in bytes.
@@ -26,6 +27,8 @@ const LARGE: usize = 2 * ENOUGH;
 pub(crate) struct Client {
     number: u64,
     service: Arc<Service>,
+    /// What it may choose from.
+    offer: Arc<Offer>,
     connection: Connection,
     has_chosen: bool,
     /// A request that waits for room; nothing is taken from the input before it is answered.
@@ -33,7 +36,7 @@ pub(crate) struct Client {
     input: Box<[u8]>,
     /// What of `input` has been received and not dealt with.
     pending: std::ops::Range<usize>,
-    out: Vec<u8>,
+    out: Output,
     /// How much of `out` has been sent.
     sent: usize,
 }
@@ -54,14 +57,16 @@ pub(crate) enum Next {
 impl Client {
     /// A client that has just arrived; the greeting is its first output.
     pub(crate) fn new(service: &Arc<Service>) -> Self {
-        let mut out = Vec::new();
-        let connection = Connection::new(Arc::clone(service.server()), &mut out);
+        let mut out = Output::new();
+        let offer = service.offer();
+        let connection = Connection::new(Arc::clone(&offer.server), &mut out);
         let number = service.journal().arrived();
         let input = vec![0; INPUT].into();
         let service = Arc::clone(service);
         Self {
             number,
             service,
+            offer,
             connection,
             has_chosen: false,
             held: None,
@@ -121,7 +126,7 @@ impl Client {
     /// Has a request carried out; false when it has to wait, and then it is held.
     fn carry_out(&mut self, request: Request) -> bool {
         let export = self.connection.export().expect("requests follow a choice");
-        self.held = self.service.carry_out(self.number, export, request, &mut self.out);
+        self.held = self.service.carry_out(self.number, (&self.offer, export), request, &mut self.out);
         if self.held.is_none() {
             self.service.give_up_waiting(self.number);
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use nbd_proto::{Export, Features};
+use nbd_proto::{ConfigError, Export, Features, Server};
 use virstor::assemble::Problem;
 use virstor::geometry::ComponentIndex;
 use virstor_inspect::Heap;
@@ -15,7 +15,6 @@ use super::contexts::Context;
 use super::volume::{Map, Volume};
 use super::writing::{Writable, WritableComponent};
 use crate::disk::Disk;
-use crate::output::note;
 use crate::size::human;
 use crate::verb;
 
@@ -23,50 +22,109 @@ use crate::verb;
 const MAX_DESCRIPTION: usize = 400;
 
 /// Something clients may choose, and what is behind it.
-pub(crate) struct Served {
-    pub(crate) export: Export,
-    pub(crate) backend: Arc<dyn Backend>,
+#[derive(Clone)]
+struct Served {
+    export: Export,
+    backend: Arc<dyn Backend>,
 }
 
-/// The exports of a volume of `heap`: itself first (it is also the default), its components, its partitions; and the
-/// volume.
-/// An export whose name an earlier one has is left out.
-/// The volume and its partitions can be written where they are `writable`.
-pub(crate) fn of(
-    heap: &Heap<Disk>,
-    number: usize,
-    writable: Option<Writable>,
-    zero_lost: bool,
-) -> (Vec<Served>, Arc<Volume>) {
-    let (map, disks) = match writable {
-        Some(Writable { writer, disks }) => (Map::Writer(writer), Some(disks)),
-        None => (Map::Reader(Box::new(heap.reader(number, verb::MAP_MEMORY))), None),
-    };
-    let components = components(heap, number, disks.as_ref());
-    let volume = Arc::new(Volume::new(map, components.iter().cloned(), zero_lost));
-    let name = heap.volumes()[number].name.to_string();
-    let mut all = vec![served(name.clone(), describe(heap, number), Arc::clone(&volume) as _)];
-    for component in components {
-        let description = format!("component {} of {name}: {}", component.index.0, component.file);
-        all.push(served(format!("component/{}", component.index.0), description, component));
+/// What clients find when they come.
+pub(crate) struct Offer {
+    /// What the protocol knows.
+    pub(crate) server: Arc<Server>,
+    backends: Vec<Arc<dyn Backend>>,
+}
+
+impl Offer {
+    /// What is behind the export of that number.
+    pub(crate) fn backend(&self, export: usize) -> &dyn Backend {
+        &*self.backends[export]
     }
-    // Partitions that cannot be looked for because the boot area is lost are simply not there.
-    let partitions = virstor_partitions::find(&*volume, Some(heap.volumes()[number].sector_size));
-    for partition in partitions.unwrap_or_default() {
-        let description = describe_partition(&partition);
-        let whole = Arc::clone(&volume) as _;
-        let part = Part { whole, start: partition.start, len: partition.present };
-        all.push(served(partition.name, description, Arc::new(part)));
+
+    /// What it is called.
+    pub(crate) fn name(&self, export: usize) -> &str {
+        &self.server.exports()[export].name
     }
-    let mut names = BTreeSet::new();
-    all.retain(|served| {
-        let new = names.insert(served.export.name.clone());
-        if !new {
-            note(&format!("{} is not served: an export of that name is", served.export.description));
+}
+
+/// All that can be offered: the volume, its components, the partitions inside it.
+pub(crate) struct Catalog {
+    volume: Arc<Volume>,
+    name: String,
+    id: u32,
+    /// How many components are not there.
+    missing: usize,
+    partitions: Vec<Served>,
+}
+
+impl Catalog {
+    /// What a volume of `heap` offers. It and its partitions can be written where they are `writable`.
+    pub(crate) fn new(heap: &Heap<Disk>, number: usize, writable: Option<Writable>, zero_lost: bool) -> Self {
+        let (map, disks) = match writable {
+            Some(Writable { writer, disks }) => (Map::Writer(writer), Some(disks)),
+            None => (Map::Reader(Box::new(heap.reader(number, verb::MAP_MEMORY))), None),
+        };
+        let described = &heap.volumes()[number];
+        let components = components(heap, number, disks.as_ref());
+        let missing = usize::from(described.component_count).saturating_sub(components.len());
+        let volume = Arc::new(Volume::new(map, components, zero_lost));
+        // Partitions that cannot be looked for because the boot area is lost are simply not there.
+        let partitions = virstor_partitions::find(&*volume, Some(described.sector_size)).unwrap_or_default();
+        let part = |partition: Partition| {
+            let description = describe_partition(&partition);
+            let whole = Arc::clone(&volume) as _;
+            let part = Part { whole, start: partition.start, len: partition.present };
+            served(partition.name, description, Arc::new(part))
+        };
+        let partitions = partitions.into_iter().map(part).collect();
+        Self { volume, name: described.name.to_string(), id: described.id, missing, partitions }
+    }
+
+    /// The volume.
+    pub(crate) fn volume(&self) -> &Arc<Volume> {
+        &self.volume
+    }
+
+    /// What the volume is called, and its id.
+    pub(crate) fn name(&self) -> (&str, u32) {
+        (&self.name, self.id)
+    }
+
+    /// What is there now: the volume first (it is also the default), its components, its partitions. Of several that
+    /// have one name only the first is offered, and `note` is told of the others.
+    ///
+    /// # Errors
+    ///
+    /// When the exports break a rule of the protocol: a volume of more than 2^63 - 1 bytes.
+    pub(crate) fn offer(&self, note: &mut dyn FnMut(&str)) -> Result<Offer, ConfigError> {
+        let mut all = vec![served(self.name.clone(), self.describe(), Arc::clone(&self.volume) as _)];
+        for component in self.volume.components() {
+            let description = format!("component {} of {}: {}", component.index.0, self.name, component.file);
+            all.push(served(format!("component/{}", component.index.0), description, component));
         }
-        new
-    });
-    (all, volume)
+        all.extend_from_slice(&self.partitions);
+        let mut names = BTreeSet::new();
+        all.retain(|served| {
+            let new = names.insert(served.export.name.clone());
+            if !new {
+                note(&format!("{} is not served: an export of that name is", served.export.description));
+            }
+            new
+        });
+        let (exports, backends) = all.into_iter().map(|served| (served.export, served.backend)).unzip();
+        Ok(Offer { server: Arc::new(Server::new(exports)?.with_extended_headers(true)), backends })
+    }
+
+    fn describe(&self) -> String {
+        let present = self.volume.components().len();
+        let parts = match (present, self.missing) {
+            (1, 0) => "1 component".to_string(),
+            (_, 0) => format!("{present} components"),
+            (_, missing) => format!("{present} of {} components", present + missing),
+        };
+        let (name, id, size) = (&self.name, self.id, human(self.volume.size()));
+        format!("virstor volume {name}/{id}, {size} on {parts}")
+    }
 }
 
 fn served(name: String, description: String, backend: Arc<dyn Backend>) -> Served {
@@ -126,17 +184,6 @@ fn suspects(problems: &[Problem]) -> BTreeSet<usize> {
         _ => None,
     };
     problems.iter().filter_map(suspect).collect()
-}
-
-fn describe(heap: &Heap<Disk>, number: usize) -> String {
-    let volume = &heap.volumes()[number];
-    let (present, count) = (volume.components.len(), volume.component_count);
-    let parts = match (present, count) {
-        (1, 1) => "1 component".to_string(),
-        _ if volume.is_complete() => format!("{count} components"),
-        _ => format!("{present} of {count} components"),
-    };
-    format!("virstor volume {}/{}, {} on {parts}", volume.name, volume.id, human(volume.size()))
 }
 
 fn describe_partition(partition: &Partition) -> String {

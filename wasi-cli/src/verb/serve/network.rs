@@ -63,7 +63,7 @@ pub(crate) fn announce(service: &Service, args: &ServeArgs, listening: Vec<Strin
             description: export.description.clone(),
             size: export.size,
         };
-        let exports = service.server().exports().iter().map(export).collect();
+        let exports = service.offer().server.exports().iter().map(export).collect();
         return output::print_json(&Serve { listening, exports });
     }
     if args.output.quiet {

@@ -4,10 +4,10 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
-use nbd_proto::{ConfigError, Request, Server, Ticket};
+use nbd_proto::{ConfigError, Output, Request, Ticket};
 
 use virstor::change::remove::RemoveError;
 use virstor::geometry::ComponentIndex;
@@ -18,23 +18,24 @@ use virstor_inspect::document::ctl::{Ctl, CtlComponent};
 use super::backend::{Backend, Fault, Zeros};
 use super::component::{Bytes, Component};
 use super::contexts::Context;
-use super::exports::Served;
+use super::exports::{Catalog, Offer};
 use super::journal::{Answered, Command, Journal};
 use super::volume::Volume;
 use crate::disk::WritableDisk;
 use crate::disk::writable::Medium;
+use crate::output::note;
 use crate::target::NewDisk;
 use crate::verb::add;
 
-/// Exports, what is behind them, and the record of what was done. All clients share one.
+/// What is served, and the record of what was done. All clients share one.
 pub(crate) struct Service {
-    server: Arc<Server>,
-    backends: Vec<Arc<dyn Backend>>,
+    catalog: Catalog,
+    /// What of it is there now. Clients keep what they found when they came.
+    offer: RwLock<Arc<Offer>>,
     journal: Journal,
-    spare: Mutex<Vec<Vec<u8>>>,
+    spare: Mutex<Vec<Output>>,
     /// How many clients are there that have chosen an export.
     users: AtomicUsize,
-    volume: Arc<Volume>,
     rules: Rules,
     /// The clients of which a request waits for room, in the order in which they began to.
     waiting: Mutex<VecDeque<u64>>,
@@ -49,8 +50,6 @@ pub(crate) struct Rules {
     pub(crate) may_change: bool,
     /// Sector size of the volume in bytes.
     pub(crate) sector_size: u32,
-    /// Its id.
-    pub(crate) id: u32,
 }
 
 /// Most large buffers that are kept for the next client who needs one. They keep memory flat: an allocator that
@@ -61,22 +60,28 @@ impl Service {
     /// # Errors
     ///
     /// When the exports break a rule of the protocol: a volume of more than 2^63 - 1 bytes.
-    pub(crate) fn new(
-        exports: Vec<Served>,
-        volume: Arc<Volume>,
-        rules: Rules,
-        journal: Journal,
-    ) -> Result<Self, ConfigError> {
-        let (exports, backends) = exports.into_iter().map(|served| (served.export, served.backend)).unzip();
-        let server = Arc::new(Server::new(exports)?.with_extended_headers(true));
+    pub(crate) fn new(catalog: Catalog, rules: Rules, journal: Journal) -> Result<Self, ConfigError> {
+        let offer = RwLock::new(Arc::new(catalog.offer(&mut note)?));
         let (spare, waiting) = (Mutex::default(), Mutex::default());
         let users = AtomicUsize::new(0);
-        Ok(Self { server, backends, journal, spare, users, volume, rules, waiting })
+        Ok(Self { catalog, offer, journal, spare, users, rules, waiting })
     }
 
-    /// What the protocol knows.
-    pub(crate) fn server(&self) -> &Arc<Server> {
-        &self.server
+    /// What a client that comes now may choose.
+    pub(crate) fn offer(&self) -> Arc<Offer> {
+        Arc::clone(&self.offer.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Has those who come from now on find the components that there are.
+    fn renew_offer(&self) {
+        // It was in order before, and a component more or less breaks no rule. What is not offered was told of.
+        if let Ok(offer) = self.catalog.offer(&mut |_| {}) {
+            *self.offer.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(offer);
+        }
+    }
+
+    fn volume(&self) -> &Volume {
+        self.catalog.volume()
     }
 
     /// What was done.
@@ -105,16 +110,16 @@ impl Service {
     ///
     /// [`Fault::Component`].
     pub(crate) fn settle(&self) -> Result<(), Fault> {
-        self.backends.iter().try_for_each(|backend| backend.settle())
+        self.volume().settle()
     }
 
     /// An empty buffer, a large one if there is one to spare.
-    pub(crate) fn large_buffer(&self) -> Vec<u8> {
+    pub(crate) fn large_buffer(&self) -> Output {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
     /// Takes back a large buffer that is not needed any more.
-    pub(crate) fn give_back(&self, mut buffer: Vec<u8>) {
+    pub(crate) fn give_back(&self, mut buffer: Output) {
         buffer.clear();
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         if spare.len() < MAX_SPARE {
@@ -126,15 +131,16 @@ impl Service {
     pub(crate) fn status(&self) -> Ctl {
         let component =
             |it: &Arc<Component>| CtlComponent { index: it.index.0, file: it.file.clone(), size: it.size() };
+        let (name, id) = self.catalog.name();
         Ctl {
-            volume: self.server.exports()[0].name.clone(),
-            id: self.rules.id,
-            virtual_size: self.volume.size(),
-            writable: self.volume.is_writable(),
-            free_chunks: self.volume.free_chunks(),
+            volume: name.into(),
+            id,
+            virtual_size: Backend::size(self.volume()),
+            writable: self.volume().is_writable(),
+            free_chunks: self.volume().free_chunks(),
             clients: self.users.load(SeqCst) as u64,
             waiting: self.waiting().len() as u64,
-            components: self.volume.components().iter().map(component).collect(),
+            components: self.volume().components().iter().map(component).collect(),
         }
     }
 
@@ -158,10 +164,12 @@ impl Service {
                 file: new.label.clone(),
                 suspect: false,
             };
-            self.volume.add(new.provider(), disk, component).map_err(|error| match error {
+            let added = self.volume().add(new.provider(), disk, component);
+            added.map_err(|error| match error {
                 MemberError::Add(error) => add::refusal(&error, std::slice::from_ref(&new)).to_string(),
                 other => failed(format!("cannot be added: {other:?}")),
             })?;
+            self.renew_offer();
         }
         Ok(())
     }
@@ -173,7 +181,7 @@ impl Service {
     /// A line for people: one of the files is no component, or has to stay.
     pub(crate) fn remove(&self, files: &[String]) -> Result<(), String> {
         self.may_change()?;
-        let components = self.volume.components();
+        let components = self.volume().components();
         let label =
             |index: ComponentIndex| components.get(index.as_usize()).map_or("", |it| it.file.as_str());
         let number = |file: &String| {
@@ -181,7 +189,7 @@ impl Service {
             found.map(|it| it.index).ok_or_else(|| format!("{file}: is no component of the volume"))
         };
         let drop = files.iter().map(number).collect::<Result<Vec<_>, String>>()?;
-        self.volume.remove(&drop).map_err(|error| match error {
+        self.volume().remove(&drop).map_err(|error| match error {
             MemberError::Remove(RemoveError::HoldsMap) => {
                 format!("{}: holds the map and stays", label(ComponentIndex(0)))
             }
@@ -193,7 +201,9 @@ impl Service {
                 format!("{component}: {chunks} chunks of {behind}, which is behind it, are in use")
             }
             other => format!("cannot be removed: {other:?}"),
-        })
+        })?;
+        self.renew_offer();
+        Ok(())
     }
 
     fn may_change(&self) -> Result<(), String> {
@@ -238,12 +248,12 @@ impl Service {
     pub(crate) fn carry_out(
         &self,
         client: u64,
-        export: usize,
+        (offer, export): (&Offer, usize),
         request: Request,
-        out: &mut Vec<u8>,
+        out: &mut Output,
     ) -> Option<Request> {
         let started = self.journal.wants_time().then(Instant::now);
-        let backend = &*self.backends[export];
+        let backend = offer.backend(export);
         let (command, offset, len, outcome) = match request {
             Request::Read { offset, len, ticket } => {
                 let mut reply = ticket.reply(out);
@@ -304,7 +314,7 @@ impl Service {
             }
         };
         let fault: Option<&Fault> = outcome.as_ref().err();
-        let export = &self.server.exports()[export].name;
+        let export = offer.name(export);
         self.journal.answered(&Answered { client, export, command, offset, len, fault, started });
         None
     }
@@ -315,7 +325,7 @@ fn durable(backend: &dyn Backend, fua: bool) -> Result<(), Fault> {
     if fua { backend.flush() } else { Ok(()) }
 }
 
-fn answer(ticket: Ticket, out: &mut Vec<u8>, outcome: &Result<(), Fault>) {
+fn answer(ticket: Ticket, out: &mut Output, outcome: &Result<(), Fault>) {
     match outcome {
         Ok(()) => ticket.done(out),
         Err(fault) => ticket.error(out, fault.errno(), &fault.to_string()),

@@ -84,19 +84,31 @@ impl Socket {
         };
     }
 
-    /// Whether the client has closed it, as far as that shows: what it said before hides it.
-    pub(crate) fn is_gone(&self) -> bool {
-        let mut byte = [std::mem::MaybeUninit::uninit()];
+    /// Receives what there is, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// When the client has closed it, or the host found out that nobody is there any more. Where `buf` is empty only the
+    /// latter shows: a reset at once, the end of a program in some minutes.
+    pub(crate) fn overhear(&self, buf: &mut [u8]) -> io::Result<usize> {
         let socket = match self {
             Self::Tcp(stream) => SockRef::from(stream),
             #[cfg(unix)]
             Self::Unix(stream) => SockRef::from(stream),
         };
-        let peeked = socket.set_nonblocking(true).and_then(|()| socket.peek(&mut byte));
-        let restored = socket.set_nonblocking(false);
-        match peeked {
-            Ok(count) => count == 0 || restored.is_err(),
-            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        if let Some(error) = socket.take_error()? {
+            return Err(error);
+        }
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        socket.set_nonblocking(true)?;
+        let received = self.receive(buf);
+        socket.set_nonblocking(false)?;
+        match received {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            received => received,
         }
     }
 

@@ -243,8 +243,8 @@ impl Pipe for Timed<'_> {
         self.socket.send(bytes)
     }
 
-    fn is_gone(&self) -> bool {
-        self.socket.is_gone()
+    fn overhear(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket.overhear(buf)
     }
 }
 

@@ -29,6 +29,9 @@ use super::service::Service;
 /// How many batches of replies a guest may have before the others have their turn.
 const TURN: usize = 8;
 
+/// Fewest bytes that are asked for at once: more than a hundred requests that carry nothing.
+const MIN_RECEIVE: usize = 4 << 10;
+
 /// Most bytes the host gives at once, whatever it is asked for.
 const MAX_RECEIVE: usize = 64 << 10;
 
@@ -81,8 +84,11 @@ struct Guest {
     writable: Pollable,
     input: InputStream,
     output: OutputStream,
-    _socket: TcpSocket,
+    socket: TcpSocket,
     client: Option<Client>,
+    /// How many bytes to ask for at once. wasmtime clears as much memory each time, whatever there is to be had, and
+    /// most clients send a few hundred bytes.
+    appetite: usize,
     doing: Doing,
     arrived: Instant,
     /// When bytes last went either way; kept only where idleness matters.
@@ -116,8 +122,9 @@ impl Guest {
             writable: output.subscribe(),
             input,
             output,
-            _socket: socket,
+            socket,
             client: Some(Client::new(service)),
+            appetite: MIN_RECEIVE,
             doing: Doing::Sending(Next::Receive),
             arrived: now,
             active: now,
@@ -158,15 +165,19 @@ impl Guest {
                     };
                 }
                 Doing::Receiving => {
-                    if !receive(client, &self.input)? {
+                    if !receive(client, &self.input, &mut self.appetite)? {
                         return Ok(());
                     }
                     self.doing = Doing::Sending(client.advance_with_more(&mut |client| {
                         // An error is seen again when nothing else is left to do.
-                        receive(client, &self.input).unwrap_or(false)
+                        receive(client, &self.input, &mut self.appetite).unwrap_or(false)
                     }));
                 }
-                Doing::Waiting | Doing::Holding => self.doing = Doing::Sending(client.advance()),
+                Doing::Waiting => self.doing = Doing::Sending(client.advance()),
+                Doing::Holding => {
+                    overhear(client, &self.input, &mut self.appetite, &self.socket)?;
+                    self.doing = Doing::Sending(client.advance());
+                }
                 Doing::Leaving(why) => {
                     // The host has sent everything when it would take more.
                     let room = self.output.check_write().map_err(|error| explain(&error))?;
@@ -189,13 +200,42 @@ impl Guest {
 }
 
 /// Receives what there is; says whether there was anything.
-fn receive(client: &mut Client, input: &InputStream) -> Result<bool, String> {
+fn receive(client: &mut Client, input: &InputStream, appetite: &mut usize) -> Result<bool, String> {
     let room = client.room();
-    let want = room.len().min(MAX_RECEIVE);
+    let want = room.len().min(*appetite);
     let bytes = input.read(want as u64).map_err(|error| explain(&error))?;
+    *appetite = next_appetite(*appetite, bytes.len());
     room[..bytes.len()].copy_from_slice(&bytes);
     client.received(bytes.len());
     Ok(!bytes.is_empty())
+}
+
+/// How much to ask for after `appetite` brought `got` bytes: payloads come in pieces as large as they are taken.
+fn next_appetite(appetite: usize, got: usize) -> usize {
+    if got >= appetite {
+        (appetite * 4).min(MAX_RECEIVE)
+    } else if got > 0 && got < appetite / 4 {
+        (appetite / 2).max(MIN_RECEIVE)
+    } else {
+        appetite
+    }
+}
+
+/// Receives what a client says whose request waits for room: that shows whether it is still there.
+///
+/// When it has said more than there is space for, it only shows that the host found nobody there any more: after a reset at
+/// once, after the end of a program in some minutes.
+fn overhear(
+    client: &mut Client,
+    input: &InputStream,
+    appetite: &mut usize,
+    socket: &TcpSocket,
+) -> Result<(), String> {
+    if client.room().is_empty() {
+        let gone = |error: ErrorCode| format!("the client is gone: {}", error.message());
+        return socket.remote_address().map(drop).map_err(gone);
+    }
+    receive(client, input, appetite).map(drop)
 }
 
 /// Sends what the host takes; says whether that was all.

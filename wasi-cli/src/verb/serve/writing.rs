@@ -58,6 +58,9 @@ pub(crate) fn open_overlay(heap: &Heap<Disk>, number: usize, path: &Path) -> Res
     if !volume.is_complete() {
         return Err(refusal(heap, number));
     }
+    if let Some(file) = keep_writers_out(heap, number) {
+        return Err(Failure::Operation(format!("{file}: is locked by another program")));
+    }
     let (overlay, originals) = overlay::Overlay::open_or_begin(path, overlay_head(heap, number)?)
         .map(Arc::new)
         .map_err(Failure::Operation)
@@ -78,6 +81,16 @@ pub(crate) fn open_overlay(heap: &Heap<Disk>, number: usize, path: &Path) -> Res
     let writer =
         VolumeWriter::open(volume, disks.clone(), verb::MAP_MEMORY).map_err(|_| refusal(heap, number))?;
     Ok(Writable { writer: Box::new(writer), disks })
+}
+
+/// Keeps other programs from writing to the files of a volume of `heap` for as long as that is there; gives the first
+/// to which one writes already.
+pub(crate) fn keep_writers_out(heap: &Heap<Disk>, number: usize) -> Option<&str> {
+    let file =
+        |component: &virstor::assemble::Component| &heap.files()[heap.located()[component.candidate].0];
+    let mut files = heap.volumes()[number].components.values().map(file);
+    let written = files.find(|file| file.disk.as_ref().is_ok_and(|disk| !disk.keep_writers_out()))?;
+    Some(&written.label)
 }
 
 /// What an overlay of a volume of `heap` has to be of.

@@ -127,6 +127,9 @@ mod unix {
 
     use super::*;
 
+    /// Longest path of a Unix socket in bytes, the NUL behind it left out.
+    const LONGEST: usize = if cfg!(any(target_os = "linux", target_os = "android")) { 107 } else { 103 };
+
     /// A socket in the file system, which goes when the server does.
     pub(super) struct SocketFile(PathBuf);
 
@@ -146,7 +149,14 @@ mod unix {
         let Some(path) = &args.unix else { return Ok(None) };
         remove_if_left_over(path);
         let listener = UnixListener::bind(path).map_err(|error| {
-            Failure::Operation(format!("cannot listen on {}: {}", path.display(), host_reason(&error)))
+            let reason = match error.kind() {
+                // The only thing that can be wrong with a path which is not empty and holds no NUL.
+                std::io::ErrorKind::InvalidInput => {
+                    format!("the path of a socket has at most {LONGEST} bytes")
+                }
+                _ => host_reason(&error),
+            };
+            Failure::Operation(format!("cannot listen on {}: {reason}", path.display()))
         })?;
         listeners.push(Listener::Unix(listener));
         listening.push(format!("nbd+unix:///?socket={}", path.display()));
