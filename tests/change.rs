@@ -124,8 +124,27 @@ fn assert_clean(runtime: Runtime, folder: &Path, files: &[String]) -> Result<(),
     check(report["volumes"][0]["kernel"]["taste"] == "starts", || format!("{info:?}"))
 }
 
-/// What is done to a volume, in order: the words, and its components afterwards.
-const LIFE: [(&[&str], &[&str]); 11] = [
+/// What is done to a volume, in order: the words, and its components afterwards. All verbs that write are in it.
+const LIFE: [(&[&str], &[&str]); 13] = [
+    (
+        &[
+            "label",
+            "--force",
+            "dev",
+            "--id",
+            "8",
+            "--size",
+            "8M",
+            "--chunk-size",
+            "128K",
+            "--maxphys",
+            "128K",
+            "c0",
+            "c1",
+            "c2",
+        ],
+        &["c0", "c1", "c2"],
+    ),
     (&["import", "-i", "image", "--verify", "c0", "c1", "c2"], &["c0", "c1", "c2"]),
     (&["add", "c0", "c1", "c2", "--new", "n0", "n1"], &["c0", "c1", "c2", "n0", "n1"]),
     (&["remove", "c0", "c1", "c2", "n1", "--drop", "n0"], &["c0", "c1", "c2", "n1"]),
@@ -137,6 +156,7 @@ const LIFE: [(&[&str], &[&str]); 11] = [
     (&["set", "hardcode", "c0", "c2", "n1"], &["c0", "c2", "n1"]),
     (&["set", "no-hardcode", "c0", "c2", "n1"], &["c0", "c2", "n1"]),
     (&["rename", "other", "c0", "c2", "n1"], &["c0", "c2", "n1"]),
+    (&["clear", "c0", "c2", "n1"], &[]),
 ];
 
 /// The files of the volume's life.
@@ -167,38 +187,56 @@ fn contents(folder: &Path) -> Result<BTreeMap<&'static str, String>, Failed> {
     FILES.into_iter().map(|name| Ok((name, sha256_of_file(&folder.join(name))?))).collect()
 }
 
-/// Every verb in turn: the same words and bytes as natively, a clean set, and what was before after `undo`.
+/// Every verb in turn: first it says what it would do, and writes nothing; then the same words and bytes as natively,
+/// a clean set that FreeBSD starts, and what was before, byte for byte, after `undo`.
 fn life(runtime: Runtime) -> Result<(), Failed> {
     let (ours, native) = (TempDir::new()?, TempDir::new()?);
     new_life(runtime, ours.path())?;
     new_life(Runtime::Native, native.path())?;
     for (number, (words, members)) in (1..).zip(LIFE) {
+        if members.is_empty() {
+            the_bytes_are_there(runtime, ours.path())?;
+        }
         let before = contents(ours.path())?;
         let log = format!("log{number}");
         let words = [words, &["--undo-log", &log]].concat();
+        let dry = [&words[..], &["--dry-run", "--json"]].concat();
+        let (said, expected) = (runtime.run(ours.path(), &dry), Runtime::Native.run(native.path(), &dry));
+        check(said == expected && said.status == Some(0), || format!("{dry:?}: {said:?} {expected:?}"))?;
+        let said: Value = serde_json::from_slice(&said.stdout)?;
+        check(said["dry_run"] == true && said["undo_log"].is_null(), || format!("{dry:?}: {said}"))?;
+        let nothing = contents(ours.path())? == before && !ours.path().join(&log).exists();
+        check(nothing, || format!("{dry:?}: written"))?;
         let (done, expected) = (runtime.run(ours.path(), &words), Runtime::Native.run(native.path(), &words));
         check(done == expected && done.status == Some(0), || format!("{words:?}: {done:?} {expected:?}"))?;
         let after = contents(ours.path())?;
         check(after == contents(native.path())?, || format!("{words:?}: other bytes than natively"))?;
         let members: Vec<String> = members.iter().map(ToString::to_string).collect();
-        assert_clean(runtime, ours.path(), &members)?;
-        if ours.path().join(&log).exists() {
-            let undo = [&["undo", log.as_str()][..], &FILES].concat();
+        if members.is_empty() {
+            let info = runtime.run(ours.path(), &[&["info"][..], &FILES].concat());
+            check(info.status == Some(4), || format!("still there: {info:?}"))?;
+        } else {
+            assert_clean(runtime, ours.path(), &members)?;
+        }
+        let undo = [&["undo", log.as_str()][..], &FILES].concat();
+        let undo_dry = [&undo[..], &["--dry-run"]].concat();
+        for (undo, expected) in [(undo_dry, &after), (undo, &before)] {
             let undone = runtime.run(ours.path(), &undo);
             check(undone.status == Some(0), || format!("{undone:?}"))?;
-            if words[0] != "import" {
-                check(contents(ours.path())? == before, || format!("{words:?}: not undone"))?;
-            }
-            fs::remove_file(ours.path().join(&log))?;
-            let again = runtime.run(ours.path(), &words);
-            check(again.status == Some(0), || format!("{again:?}"))?;
-            check(contents(ours.path())? == after, || format!("{words:?}: other bytes the second time"))?;
+            check(contents(ours.path())? == *expected, || format!("{words:?}, {undo:?}: other bytes"))?;
+        }
+        fs::remove_file(ours.path().join(&log))?;
+        let again = runtime.run(ours.path(), &[&words[..], &["--json"]].concat());
+        check(again.status == Some(0), || format!("{again:?}"))?;
+        let said: Value = serde_json::from_slice(&again.stdout)?;
+        check(said["dry_run"] == false && said["undo_log"] == log, || format!("{words:?}: {said}"))?;
+        check(contents(ours.path())? == after, || format!("{words:?}: other bytes the second time"))?;
+        if said["undo_log_size"].is_u64() {
+            let size = fs::metadata(ours.path().join(&log))?.len();
+            check(said["undo_log_size"] == size, || format!("{said}: {size} bytes"))?;
         }
     }
-    the_bytes_are_there(runtime, ours.path())?;
-    let cleared = runtime.run(ours.path(), &["clear", "c0", "c2", "n1"]);
-    check(cleared.status == Some(0), || format!("{cleared:?}"))?;
-    check(runtime.run(ours.path(), &["info", "c0", "c2", "n1"]).status == Some(4), || "still there".into())
+    Ok(())
 }
 
 fn the_bytes_are_there(runtime: Runtime, folder: &Path) -> Result<(), Failed> {
@@ -216,8 +254,7 @@ fn the_bytes_are_there(runtime: Runtime, folder: &Path) -> Result<(), Failed> {
 fn schemas() -> Result<(), Failed> {
     let folder = TempDir::new()?;
     new_life(Runtime::Native, folder.path())?;
-    let label: &[&str] = &["label", "new", "n0", "--size", "8M", "--chunk-size", "128K", "--maxphys", "128K"];
-    for (words, _) in LIFE.into_iter().chain([(label, &[][..])]) {
+    for (words, _) in LIFE {
         let before = contents(folder.path())?;
         for dry in [&["--json", "--quiet", "--dry-run"][..], &["--json", "--quiet"]] {
             let words = [words, dry].concat();

@@ -2,13 +2,17 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use virstor_testkit::SetBuilder;
 
 use crate::rows::{
-    LONG_NAME, Row, bad_entries, blank, file, folder, permissions_count, read_only, row, trio, two_volumes,
+    LONG_NAME, Row, bad_entries, blank, file, folder, keep, permissions_count, read_only, row, trio,
+    two_volumes,
 };
 
 pub(crate) fn all() -> Vec<Row> {
-    [labels(), changes(), repairs()].into_iter().flatten().collect()
+    [labels(), changes(), every_verb(), repairs()].into_iter().flatten().collect()
 }
 
 /// Volumes that are not made.
@@ -287,9 +291,7 @@ fn changes() -> Vec<Row> {
             },
             &["import", "-i", "image", "c0", "c1", "c2"],
             8,
-            &[
-                "virstor: volume dev holds data: 3 chunks are in use; use --force to overwrite it, without an undo log",
-            ],
+            &["virstor: volume dev holds data: 3 chunks are in use; use --force to overwrite it"],
         ),
         row(
             "an image that is a component",
@@ -320,6 +322,53 @@ fn changes() -> Vec<Row> {
             &["virstor: c0: the provider name has 16 bytes; a record holds 15; give another as NAME=FILE"],
         ),
         row(
+            "a provider name of 100 bytes",
+            trio,
+            &[
+                "set",
+                "hardcode",
+                "c0",
+                "c1",
+                concat!(
+                    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                    "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb=c2"
+                ),
+            ],
+            16,
+            &["virstor: c2: the provider name has 100 bytes; a record holds 15; give another as NAME=FILE"],
+        ),
+        row(
+            "a new component with a provider name of 16 bytes",
+            |it| {
+                trio(it);
+                blank(it);
+            },
+            &["add", "c0", "c1", "c2", "--hardcode", "--new", "abcdefghijklmnop=blank"],
+            16,
+            &["virstor: blank: the provider name has 16 bytes; *"],
+        ),
+        row(
+            "a size to grow to that is none",
+            trio,
+            &["grow", "c0", "c1", "c2", "--size", "2X"],
+            16,
+            &["virstor: *'2X'*"],
+        ),
+        row(
+            "a component dropped twice",
+            trio,
+            &["remove", "c0", "c1", "c2", "--drop", "c1", "./c1", "--evacuate"],
+            16,
+            &["virstor: ./c1 is the same file as c1; give each file once"],
+        ),
+        row(
+            "another volume's component to be removed",
+            two_volumes,
+            &["remove", "c0", "--drop", "d0"],
+            16,
+            &["virstor: there are several volumes; choose one by --volume: one/7, two/7"],
+        ),
+        row(
             "a volume that can only be read",
             |it| {
                 trio(it);
@@ -348,6 +397,89 @@ fn changes() -> Vec<Row> {
             &["virstor: nowhere: no such file or directory"],
         ),
     ]
+}
+
+/// What is wrong with a volume's files is wrong for every verb that writes to them.
+fn every_verb() -> Vec<Row> {
+    const VERBS: [(&str, &[&str], &[&str]); 9] = [
+        ("add", &["add"], &["--new", "blank"]),
+        ("remove", &["remove"], &["--drop", "c1", "--evacuate"]),
+        ("clear", &["clear"], &[]),
+        ("grow", &["grow"], &["--size", "16M"]),
+        ("compact", &["compact"], &[]),
+        ("import", &["import", "--force", "-i", "blank"], &[]),
+        ("rename", &["rename", "new"], &[]),
+        ("set hardcode", &["set", "hardcode"], &[]),
+        ("set no-hardcode", &["set", "no-hardcode"], &[]),
+    ];
+    type Wrong =
+        (&'static str, fn(&Path), &'static [&'static str], i32, &'static [&'static str], fn() -> bool);
+    let wrongs: [Wrong; 4] = [
+        (
+            "a component used twice",
+            trio_and_blank,
+            &["c0", "c1", "c2", "./c0"],
+            16,
+            &["virstor: ./c0 is the same file as c0; give each file once"],
+            || true,
+        ),
+        (
+            "another volume's component",
+            |it| {
+                trio_and_blank(it);
+                keep(it, SetBuilder::new("two").component("d0", 1 << 20));
+            },
+            &["c0", "c1", "c2", "d0"],
+            16,
+            &["virstor: there are several volumes; choose one by --volume: dev/*, two/*"],
+            || true,
+        ),
+        (
+            "sectors of two sizes",
+            |it| {
+                trio_and_blank(it);
+                // The record of the one with large sectors stands at the start of its last.
+                let mut bytes = fs::read(it.join("c1")).expect("it was made");
+                let record = bytes[(1 << 20) - 512..].to_vec();
+                bytes[(1 << 20) - 4096..].fill(0);
+                bytes[(1 << 20) - 4096..(1 << 20) - 3584].copy_from_slice(&record);
+                file(it, "c1", &bytes);
+            },
+            &["c0", "c1", "c2"],
+            8,
+            &["virstor: volume dev is *; 'virstor repair' it first*"],
+            || true,
+        ),
+        (
+            "a file that can only be read",
+            |it| {
+                trio_and_blank(it);
+                fs::set_permissions(it.join("c1"), Permissions::from_mode(0o444)).expect("it is ours");
+            },
+            &["c0", "c1", "c2"],
+            8,
+            &["virstor: c1: permission denied*"],
+            permissions_count,
+        ),
+    ];
+    let mut rows = Vec::new();
+    for (verb, before, behind) in VERBS {
+        for (wrong, make, files, status, stderr, needs) in wrongs {
+            // A volume is given up whatever is wrong with it.
+            if verb == "clear" && wrong == "sectors of two sizes" {
+                continue;
+            }
+            let name = format!("{verb}: {wrong}").leak();
+            let arguments = [before, files, behind].concat().leak();
+            rows.push(row(name, make, arguments, status, stderr).needs(needs));
+        }
+    }
+    rows
+}
+
+fn trio_and_blank(folder: &Path) {
+    trio(folder);
+    file(folder, "blank", &vec![0; 1 << 20]);
 }
 
 /// Verbs that write, given what they must not touch.

@@ -6,6 +6,7 @@ use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
 use virstor::change::SoundSet;
+use virstor::check::Code;
 use virstor::format::Record;
 use virstor::geometry::ComponentIndex;
 use virstor::io::{IoError, ReadAt};
@@ -149,11 +150,25 @@ fn read_failure(heap: &Heap<Disk>, number: usize, component: ComponentIndex, err
 
 /// Refuses a volume with errors.
 pub(crate) fn refuse_damaged(heap: &Heap<Disk>, number: usize, force: bool) -> Result<(), Failure> {
+    refuse_damaged_but(heap, number, force, &[])
+}
+
+/// Refuses a volume with errors, but for those of the kinds `mended`, which the verb is for.
+pub(crate) fn refuse_damaged_but(
+    heap: &Heap<Disk>,
+    number: usize,
+    force: bool,
+    mended: &[Code],
+) -> Result<(), Failure> {
     if force {
         return Ok(());
     }
     let check = Check::new(heap, &[number], false, &mut |_, _, _| ControlFlow::Continue(()));
-    let mut errors = check.findings.iter().filter(|finding| matches!(finding.severity, "error" | "fatal"));
+    let is_mended = |code: &str| mended.iter().any(|mended| mended.text() == code);
+    let mut errors = check
+        .findings
+        .iter()
+        .filter(|finding| matches!(finding.severity, "error" | "fatal") && !is_mended(finding.code));
     let Some(first) = errors.next() else { return Ok(()) };
     let more = match errors.count() {
         0 => String::new(),

@@ -33,6 +33,10 @@ pub(crate) fn run(args: &ImportArgs) -> Result<Status, Failure> {
         Disk::open(&args.image).map_err(|reason| Failure::Operation(format!("{shown_image}: {reason}")))?;
     verb::compare::refuse_qcow2(&image, &shown_image)?;
     let volume = target.set.volume();
+    if image.size() > volume.size() {
+        let (size, largest) = (image.size(), volume.size());
+        return Err(failure(&target, args, &ImportError::TooLarge { size, largest }));
+    }
     let used = target.set.used_chunks();
     if used > 0 && !args.change.force {
         return Err(Failure::Operation(format!(

@@ -1,6 +1,7 @@
 //! `set`: what the records of the components say beside the volume.
 
 use virstor::change::naming::{NamingError, hardcode};
+use virstor::check::Code;
 use virstor::kernel::Tunables;
 use virstor::label::MAX_NAME_LEN;
 use virstor_inspect::document::change::Renamed;
@@ -14,6 +15,9 @@ pub(crate) fn run(args: &SetArgs) -> Result<Status, Failure> {
     change::refuse_twice(&args.input)?;
     let heap = heap::open(&args.input, args.output, Tunables::default())?;
     let number = heap::choose_one(&heap, &args.input, args.output)?;
+    // What a name does wrong is what this is for.
+    let mended = [Code::HardcodedNameCut, Code::HardcodedNameDiffers];
+    target::refuse_damaged_but(&heap, number, args.change.force, &mended)?;
     let volume = &heap.volumes()[number];
     let names: Vec<&[u8]> = volume
         .components

@@ -302,10 +302,6 @@ damages! {
         set.order = ByteOrder::Big;
         entries.into_iter().for_each(|(at, entry)| set.put_entry(at, entry));
     },
-    a_torn_renaming: |set, random| {
-        let renamed = set.any_file(random);
-        (0..renamed).for_each(|file| set.edit_record(file, |record| record.name = *b"other\0\0\0\0\0\0\0\0\0\0\0"));
-    },
     a_copy_of_a_component: |set, random| {
         let copy = set.files[set.any_file(random)].1.clone();
         set.files.push(("copy".into(), copy));
@@ -324,6 +320,22 @@ fn every_damage_alone() {
                 assert!(kept.is_ok(), "{damage:?} of set {number}, lossy {lossy}: {}", kept.unwrap_err());
             }
         }
+    }
+}
+
+#[test]
+fn a_renaming_that_was_cut_anywhere_is_ended() {
+    for renamed in 0..4 {
+        let mut set = Set::sound();
+        let rename = |record: &mut Record| record.name = *b"other\0\0\0\0\0\0\0\0\0\0\0";
+        (0..renamed).for_each(|file| set.edit_record(file, rename));
+        let kept = keeps_its_promises(&set.files(), false);
+        assert!(kept.is_ok(), "{renamed} renamed: {}", kept.unwrap_err());
+        let plan = set.files().plan(&virstor::repair::Options::default());
+        let changed: usize = plan.steps.iter().map(|step| step.step.patches.len() / 2).sum();
+        let expected = if renamed == 0 { 0 } else { 4 - renamed };
+        assert_eq!(changed, expected, "those with the old name get the new one");
+        assert_eq!(plan.after.volumes().len(), 1);
     }
 }
 

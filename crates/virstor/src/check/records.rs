@@ -243,6 +243,21 @@ impl<'a> Members<'a> {
         }
     }
 
+    /// Names change record by record, upward: in between there seem to be two volumes.
+    fn judge_renaming<D>(&mut self, subject: &Subject<'_, D>) {
+        let Some(other) = other_part(&subject.assembly.volumes, subject.volume) else { return };
+        let other = &subject.assembly.volumes[other];
+        let has_first = self.volume.components.contains_key(&ComponentIndex(0));
+        let (new, old) = if has_first { (self.volume, other) } else { (other, self.volume) };
+        self.findings.push(Fault::TornRename {
+            old_name: old.name,
+            new_name: new.name,
+            updated: new.components.len() as u64,
+            outdated: old.components.len() as u64,
+        });
+        self.missing.clear();
+    }
+
     /// How the map calls the components behind `missing`, the highest of which has the number `last`.
     ///
     /// Each cursor says how many entries its component has. Where numbers are closed up one after the other, entries
@@ -278,21 +293,6 @@ impl<'a> Members<'a> {
             true => Numbering::Old,
             false => Numbering::Unclear,
         }
-    }
-
-    /// Names change record by record, upward: in between there seem to be two volumes.
-    fn judge_renaming<D>(&mut self, subject: &Subject<'_, D>) {
-        let Some(other) = other_part(&subject.assembly.volumes, subject.volume) else { return };
-        let other = &subject.assembly.volumes[other];
-        let has_first = self.volume.components.contains_key(&ComponentIndex(0));
-        let (new, old) = if has_first { (self.volume, other) } else { (other, self.volume) };
-        self.findings.push(Fault::TornRename {
-            old_name: old.name,
-            new_name: new.name,
-            updated: new.components.len() as u64,
-            outdated: old.components.len() as u64,
-        });
-        self.missing.clear();
     }
 
     /// Judges what the records say about how many components there are, which changes when one is added or
