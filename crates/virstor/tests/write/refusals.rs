@@ -77,7 +77,7 @@ fn a_chunk_over_the_record_is_not_handed_out_and_what_lies_in_one_is_not_written
         assert_eq!(refused, Err(WriteError::OutOfSpace { needed: 1, free: 0 }));
         writer.flush().unwrap();
         let record = |disk: &SparseDisk| disk.bytes(SIZE - 512, 84);
-        let last = usize::from(component);
+        let last = component;
         assert_eq!(record(&disks_of(&machine)[last]), record(&before[last]), "all but cursor and flags");
         writer.close().unwrap();
         drop(writer);
