@@ -1,4 +1,4 @@
-//! The read side on hostile heaps: seeded ones, and the corpus of the fuzzer.
+//! Reading and repair on hostile heaps: seeded ones, and the corpora of the fuzzer.
 
 use std::fs;
 use std::ops::{ControlFlow, Range};
@@ -11,7 +11,7 @@ use virstor::plan::{Lost, ReadError, SegmentPlace};
 use virstor_inspect::{Heap, InputFile, Options};
 use virstor_testkit::hostile::{Part, encode_parts};
 use virstor_testkit::{Failing, GoldenSet, MapEntry, Record, SetBuilder, SparseDisk, for_each_seed};
-use virstor_tests::read_side;
+use virstor_tests::{read_side, repair_side};
 
 #[test]
 fn no_heap_breaks_the_read_side() {
@@ -19,6 +19,15 @@ fn no_heap_breaks_the_read_side() {
         let mut bytes = vec![0; usize::try_from(random.within(8..600)).expect("short")];
         random.fill(&mut bytes);
         read_side::check(&bytes);
+    });
+}
+
+#[test]
+fn no_heap_breaks_its_repair() {
+    for_each_seed(0..700, |random| {
+        let mut bytes = vec![0; usize::try_from(random.within(8..600)).expect("short")];
+        random.fill(&mut bytes);
+        repair_side::check(&bytes);
     });
 }
 
@@ -92,13 +101,45 @@ const GOLDEN: [&str; 14] = [
     "51-too-small-labelled",
 ];
 
-/// With `VIRSTOR_BLESS=1` the corpus is written instead.
+/// Those that the fuzzer of repair starts from: one of each kind of damage.
+const DAMAGED: [&str; 26] = [
+    "05-incomplete-set",
+    "06-duplicate-component",
+    "11-grown-provider",
+    "12-provsize-mismatch",
+    "13-version-2",
+    "15-map-provider-out-of-range",
+    "16-map-chunk-out-of-range",
+    "18-map-odd-flags",
+    "19-map-two-on-one",
+    "24-torn-closing-metadata",
+    "25-torn-add",
+    "27-add-garbage-flags",
+    "29-remove-middle-dead",
+    "31-add-overlap-before",
+    "32-add-overlap-after",
+    "33-unterminated-name",
+    "35-unterminated-magic",
+    "36-stale-component",
+    "39-crash-two-full",
+    "41-leak-recount-before",
+    "43-map-write-error",
+    "45-meta-read-error",
+    "46-virsize-not-multiple",
+    "48-mixed-sector-size",
+    "50-virsize-disagrees",
+    "51-too-small-labelled",
+];
+
+/// With `VIRSTOR_BLESS=1` the corpora are written instead.
 #[test]
-fn the_corpus_begins_with_golden_sets() {
-    for name in GOLDEN {
-        let path = corpus().join(name);
+fn the_corpora_begin_with_golden_sets() {
+    let of = |target: &'static str, names: &'static [&str]| names.iter().map(move |name| (target, *name));
+    for (target, name) in of("read_side", &GOLDEN).chain(of("repair", &DAMAGED)) {
+        let path = corpus(target).join(name);
         let bytes = encode_parts(&parts(&GoldenSet::load(name)));
         if std::env::var_os("VIRSTOR_BLESS").is_some() {
+            fs::create_dir_all(corpus(target)).expect("the tree can be written to");
             fs::write(&path, &bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         }
         let kept = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -121,22 +162,32 @@ fn parts(set: &GoldenSet) -> Vec<Part> {
 }
 
 #[test]
-fn what_the_fuzzer_found_stays_found() {
-    let folder = corpus();
+fn what_the_fuzzer_of_reading_found_stays_found() {
+    for_each_kept("read_side", GOLDEN.len(), read_side::check);
+}
+
+#[test]
+fn what_the_fuzzer_of_repair_found_stays_found() {
+    for_each_kept("repair", DAMAGED.len(), repair_side::check);
+}
+
+/// Calls `check` with each file of a corpus, of which there are at least `fewest`.
+fn for_each_kept(target: &str, fewest: usize, check: impl Fn(&[u8])) {
+    let folder = corpus(target);
     let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut files: Vec<_> = entries.map(|entry| entry.expect("the folder can be listed").path()).collect();
     files.sort();
-    assert!(files.len() >= GOLDEN.len(), "the corpus has only {} files", files.len());
+    assert!(files.len() >= fewest, "the corpus has only {} files", files.len());
     for file in files {
         let bytes = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let named = NamedOnPanic(&file);
-        read_side::check(&bytes);
+        check(&bytes);
         drop(named);
     }
 }
 
-fn corpus() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/read_side")
+fn corpus(target: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target)
 }
 
 /// Says which file of the corpus it was.

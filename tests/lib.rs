@@ -1,7 +1,8 @@
 //! What the cross-crate tests share: golden sets as heaps, the program in every runtime, and the properties of
-//! the read side.
+//! reading and of repair.
 
 pub mod read_side;
+pub mod repair_side;
 pub mod runtime;
 
 use virstor_inspect::{Heap, InputFile, Options};

@@ -34,6 +34,7 @@ fn main() {
             add(format!("repair::{set}"), Box::new(move || apply(set, status, runtime)));
         }
         add("saved_plan".into(), Box::new(move || saved_plan(runtime)));
+        add("on_paper".into(), Box::new(move || on_paper(runtime)));
         add("refusals".into(), Box::new(move || refusals(runtime)));
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
@@ -146,6 +147,32 @@ fn saved_plan(runtime: Runtime) -> Result<(), Failed> {
     ended(&run, 8)?;
     check(run.stderr.contains("no FILE holds what the plan was made for"), &run.stderr)?;
     check(other.hashes() == untouched, "a plan of another set was carried out")
+}
+
+/// A specimen has the plan of the set. One that copies nothing can be saved there and carried out on the set; one that
+/// copies chunks says that these are missing.
+fn on_paper(runtime: Runtime) -> Result<(), Failed> {
+    for (set, copies) in [("39-crash-two-full", false), ("41-leak-recount-before", true)] {
+        let mut place = Place::new(set);
+        ended(&place.run(runtime, &["collect", "-o", "s"]), 0)?;
+        let real = place.run(runtime, &["repair", "--json"]);
+        let files = std::mem::replace(&mut place.files, vec!["s".into()]);
+        let paper = place.run(runtime, &["repair", "--json"]);
+        check(json(&paper) == json(&real), "a specimen has another plan")?;
+        let told = place.run(runtime, &["repair"]).stderr;
+        check(told.contains("copies chunks, which are not in a specimen") == copies, &told)?;
+        let saved = place.run(runtime, &["repair", "--plan-out", "p.json"]);
+        ended(&saved, if copies { 8 } else { 4 })?;
+        ended(&place.run(runtime, &["repair", "--apply"]), 8)?;
+        if copies {
+            check(saved.stderr.contains("does not hold the chunks that the plan copies"), &saved.stderr)?;
+            check(!place.path().join("p.json").exists(), "half a plan was saved")?;
+        } else {
+            place.files = files;
+            ended(&place.run(runtime, &["repair", "--apply-plan", "p.json"]), 1)?;
+        }
+    }
+    Ok(())
 }
 
 fn refusals(runtime: Runtime) -> Result<(), Failed> {

@@ -29,7 +29,7 @@ mod finding;
 pub(crate) mod map_pass;
 pub(crate) mod ownership;
 mod records;
-mod sizes;
+pub(crate) mod sizes;
 mod text;
 pub(crate) mod unclaimed;
 mod unreadable;
@@ -147,7 +147,7 @@ pub fn check<D: ReadAt>(
     }
     let free = pass.tallies.iter().map(map_pass::Tally::free).sum();
     let mut report = findings.report(free, pass.order, pass.whole);
-    temper(volume, &mut report.findings);
+    temper(volume, &pass, &mut report.findings);
     if is_cut(subject) || report.is_unclear() {
         report.findings.iter_mut().for_each(|finding| finding.repair = Repair::None);
     } else if is_mixed(&pass) {
@@ -158,7 +158,7 @@ pub fn check<D: ReadAt>(
 }
 
 /// Takes back what single findings promise where others stand in their way.
-fn temper(volume: &Volume, findings: &mut [Finding]) {
+fn temper(volume: &Volume, pass: &map_pass::MapPass, findings: &mut [Finding]) {
     // Chunks are brought in order only once every entry names one of its own.
     let is_in_the_way = |code| {
         use Code::{ChunkShared, EntryInReserve, EntryInsideMap, EntryPastEnd, LastChunkOverlaps};
@@ -166,7 +166,8 @@ fn temper(volume: &Volume, findings: &mut [Finding]) {
     };
     let worst = findings.iter().filter(|finding| is_in_the_way(finding.code())).map(|finding| finding.repair);
     let worst = worst.max().unwrap_or(Repair::Safe);
-    let rounds = sizes::can_be_rounded(volume);
+    let lowest = pass.tallies.first().and_then(|first| first.owned.owned_from(0));
+    let rounds = pass.whole && sizes::can_be_rounded(volume, lowest);
     for finding in findings {
         finding.repair = match finding.code() {
             Code::AllocationPastEnd | Code::AllocationOutOfOrder => finding.repair.max(worst),

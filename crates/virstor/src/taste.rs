@@ -27,13 +27,16 @@ pub struct Tasted {
 ///
 /// # Errors
 ///
-/// When the end of the disk cannot be read: at most the last 64 KiB are.
+/// When the end of the disk, at most the last 64 KiB, cannot be read, and no record is in what can.
 pub fn taste(disk: &(impl ReadAt + ?Sized), sector_size: Option<u32>) -> Result<Option<Tasted>, IoError> {
     let size = disk.size();
     let largest = sector_size.unwrap_or(SECTOR_SIZES[SECTOR_SIZES.len() - 1]);
     let tail_len = size.min(u64::from(largest));
     let mut tail = vec![0; usize::try_from(tail_len).expect("at most one sector")];
-    disk.read_at(size - tail_len, &mut tail)?;
+    let unreadable = disk.read_at(size - tail_len, &mut tail).err();
+    if unreadable.is_some() {
+        read_records(disk, sector_size, &mut tail);
+    }
 
     let record_at = |sector: u32| -> Option<Tasted> {
         let start = tail.len().checked_sub(usize::try_from(sector).ok()?)?;
@@ -42,13 +45,33 @@ pub fn taste(disk: &(impl ReadAt + ?Sized), sector_size: Option<u32>) -> Result<
         let found = Tasted { record, offset: size - u64::from(sector), sector_size: sector };
         record.has_magic().then_some(found)
     };
-    if let Some(sector) = sector_size {
-        return Ok(record_at(sector));
-    }
-    let mut found = SECTOR_SIZES.into_iter().filter_map(record_at);
+    let mut found = candidates(sector_size).filter_map(record_at);
     let first = found.next();
     let exact = first.into_iter().chain(found).find(|tasted| tasted.record.provsize.get() == size);
-    Ok(exact.or(first))
+    match (exact.or(first), unreadable) {
+        (None, Some(error)) => Err(error),
+        (found, _) => Ok(found),
+    }
+}
+
+/// The sector sizes that a record is looked for with.
+fn candidates(sector_size: Option<u32>) -> impl Iterator<Item = u32> {
+    SECTOR_SIZES.into_iter().filter(move |_| sector_size.is_none()).chain(sector_size)
+}
+
+/// Reads into `tail`, the end of the disk, only the places where a record may stand: beside it there may be what could
+/// not be rescued from a failing disk, or was not worth it. What cannot be read is zero.
+fn read_records(disk: &(impl ReadAt + ?Sized), sector_size: Option<u32>, tail: &mut [u8]) {
+    tail.fill(0);
+    for sector in candidates(sector_size) {
+        let start = usize::try_from(sector).ok().and_then(|sector| tail.len().checked_sub(sector));
+        let place = start.and_then(|start| tail.get_mut(start..start + RECORD_LEN));
+        if let Some(place) = place
+            && disk.read_at(disk.size() - u64::from(sector), place).is_err()
+        {
+            place.fill(0);
+        }
+    }
 }
 
 /// Why the kernel would not take a provider although its last sector carries the magic.
@@ -127,6 +150,34 @@ mod tests {
             disk[start..start + RECORD_LEN].copy_from_slice(record.as_bytes());
         }
         disk
+    }
+
+    /// Fails where more is read than a record: as beside what was not rescued.
+    struct OnlyRecords(Vec<u8>);
+
+    impl ReadAt for OnlyRecords {
+        fn size(&self) -> u64 {
+            self.0.size()
+        }
+
+        fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
+            if buf.len() > RECORD_LEN {
+                return Err(IoError::new(offset, buf.len(), "bad"));
+            }
+            self.0.read_at(offset, buf)
+        }
+    }
+
+    #[test]
+    fn a_record_is_found_beside_what_cannot_be_read() {
+        let size = 1 << 20;
+        let disk = OnlyRecords(disk_with(&[(size - 4096, record(size))], 1 << 20));
+        for sector_size in [None, Some(4096)] {
+            let found = taste(&disk, sector_size).expect("the record can be read").expect("it is there");
+            assert_eq!((found.sector_size, found.offset), (4096, size - 4096));
+        }
+        let nothing = taste(&OnlyRecords(disk_with(&[], 1 << 20)), None);
+        assert_eq!(nothing.expect_err("there may be one where nothing can be read").len, 65_536);
     }
 
     #[test]

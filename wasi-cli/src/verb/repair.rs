@@ -51,7 +51,13 @@ pub(crate) fn run(args: &RepairArgs) -> Result<Status, Failure> {
     }
     if let Some(path) = &args.plan_out {
         let mut saved = document.plan.clone();
-        saved.bind_chunks(&heap, &plan).map_err(|(label, error)| file_failure(&label, &error))?;
+        saved.bind_chunks(&heap, &plan).map_err(|(label, error)| match of_specimen(&heap) {
+            true => Failure::Operation(format!(
+                "{label}: is in a specimen, which does not hold the chunks that the plan copies; save the plan where \
+                 the files are"
+            )),
+            false => file_failure(&label, &error),
+        })?;
         save(&saved, path)?;
     }
     let has_work = !plan.steps.is_empty();
@@ -68,11 +74,28 @@ pub(crate) fn run(args: &RepairArgs) -> Result<Status, Failure> {
     } else {
         print(args, &document)?;
         if has_work && !args.output.quiet && !args.output.json {
-            note("nothing was written; --apply carries the plan out");
+            note(match (of_specimen(&heap), copies(&plan)) {
+                (false, _) => "nothing was written; --apply carries the plan out",
+                (true, false) => "nothing was written; the plan can be carried out where the files are",
+                (true, true) => {
+                    "nothing was written; the plan copies chunks, which are not in a specimen: it can be saved and \
+                     carried out where the files are"
+                }
+            });
         }
     }
     heap::note_unreadable(&heap, args.output);
     Ok(status(has_work, document.applied, plan.after_report.verdict()))
+}
+
+/// Whether only what a set says about itself is here.
+fn of_specimen(heap: &Heap<Disk>) -> bool {
+    heap.files().iter().filter_map(|file| file.disk.as_ref().ok()).any(|disk| disk.source().is_specimen())
+}
+
+/// Whether data of the volume is moved.
+fn copies(plan: &Plan<Disk>) -> bool {
+    plan.steps.iter().any(|step| step.step.patches.iter().any(|patch| patch.source().is_some()))
 }
 
 fn status(has_work: bool, applied: bool, after: Verdict) -> Status {

@@ -26,13 +26,16 @@ pub(super) fn judge(volume: &Volume, pass: &MapPass, findings: &mut Findings) {
     }
 }
 
-/// Whether there is room for a map of whole sectors, and component 0 to say so.
-pub(super) fn can_be_rounded(volume: &Volume) -> bool {
+/// Whether there is room for a map of whole sectors, where no chunk is in use: `lowest` is the lowest of component 0.
+pub(crate) fn can_be_rounded(volume: &Volume, lowest: Option<u32>) -> bool {
     let per_sector = u64::from(volume.sector_size) / MAP_ENTRY_LEN as u64;
     let rounded = volume.virtual_chunks().checked_next_multiple_of(per_sector);
     let fits = |first: &Component, rounded: u64| {
         let before_record = first.len.saturating_sub(u64::from(first.sector_size)) / MAP_ENTRY_LEN as u64;
-        rounded <= before_record && rounded.checked_mul(volume.chunk_size.bytes()).is_some()
+        let in_map = rounded.saturating_mul(MAP_ENTRY_LEN as u64).div_ceil(volume.chunk_size.bytes());
+        rounded <= before_record
+            && rounded.checked_mul(volume.chunk_size.bytes()).is_some()
+            && lowest.is_none_or(|lowest| u64::from(lowest) >= in_map)
     };
     let first = volume.components.get(&ComponentIndex(0));
     first.zip(rounded).is_some_and(|(first, rounded)| fits(first, rounded))

@@ -12,6 +12,7 @@ use super::{
     seat_number,
 };
 use crate::assemble::{Problem, Volume};
+use crate::check::sizes::can_be_rounded;
 use crate::check::unclaimed::own_chunks;
 use crate::check::{Because, Code, Fault, Torn};
 use crate::edit::{EntryEdit, Order, RecordEdit};
@@ -440,11 +441,11 @@ impl Records {
         let per_sector = u64::from(volume.sector_size) / MAP_ENTRY_LEN as u64;
         let chunks = volume.virtual_chunks();
         let rounded = chunks.next_multiple_of(per_sector);
-        let Some(first) = volume.components.get(&ComponentIndex(0)) else { return false };
-        let before_record = first.len.saturating_sub(u64::from(first.sector_size)) / MAP_ENTRY_LEN as u64;
+        let Some(survey) = &self.survey else { return false };
+        let lowest = survey.parts.first().and_then(|first| first.owned.owned_from(0));
         let size = rounded.checked_mul(chunk_size);
-        let Some(size) = size.filter(|_| rounded <= before_record) else { return false };
-        // What stood behind the end of the map is nobody's.
+        let Some(size) = size.filter(|_| can_be_rounded(volume, lowest)) else { return false };
+        // What stood behind the end of the map is nobody's, as no chunk in use lies there.
         let Some(seat) = stage.seat(ComponentIndex(0)) else { return false };
         let mut entries = Vec::new();
         for at in chunks..rounded {

@@ -69,11 +69,19 @@ fn of_component(heap: &Heap<Disk>, number: usize, index: ComponentIndex) -> Resu
     }
     let name =
         here.map_or_else(|| "a missing component".into(), |here| heap.label_of(here.candidate).to_string());
-    let comment = format!(
+    let mut comment = format!(
         "component {index} of volume {} (id {}), {name}: '+' is what the volume has there\n\
          ddrescue --domain-mapfile=THIS DISK IMAGE IMAGE.map",
         volume.name, volume.id
     );
+    if here.is_none() {
+        // Where it ends only its record tells, and without that the image is no component.
+        let sector = volume.sector_size;
+        comment += &format!(
+            "\nand its last sector, where the record is: \
+             ddrescue --input-position=$((SIZE - {sector})) DISK IMAGE IMAGE.map"
+        );
+    }
     output::print(&mapfile.text(&comment))?;
     Ok(Status::Fine)
 }
