@@ -26,7 +26,7 @@ impl Step {
                     "copy {} that {} to free chunks and let the map name the copies; first virtual chunk {}, \
                      from {} to {}",
                     chunks(*count),
-                    reason(*why),
+                    reason(*why, *count == 1),
                     at.0,
                     place(before),
                     place(after)
@@ -156,13 +156,18 @@ fn place(entry: &MapEntry) -> String {
     }
 }
 
-fn reason(why: Misplaced) -> &'static str {
-    match why {
-        Misplaced::Shared => "belong to two virtual chunks",
-        Misplaced::InReserve => "lie in the reserve",
-        Misplaced::InsideMap => "lie in the map",
-        Misplaced::OverRecord => "reach into the record",
-        Misplaced::BehindLast => "lie behind the last chunk",
+fn reason(why: Misplaced, is_one: bool) -> &'static str {
+    match (why, is_one) {
+        (Misplaced::Shared, true) => "belongs to two virtual chunks",
+        (Misplaced::Shared, false) => "belong to two virtual chunks",
+        (Misplaced::InReserve, true) => "lies in the reserve",
+        (Misplaced::InReserve, false) => "lie in the reserve",
+        (Misplaced::InsideMap, true) => "lies in the map",
+        (Misplaced::InsideMap, false) => "lie in the map",
+        (Misplaced::OverRecord, true) => "reaches into the record",
+        (Misplaced::OverRecord, false) => "reach into the record",
+        (Misplaced::BehindLast, true) => "lies behind the last chunk",
+        (Misplaced::BehindLast, false) => "lie behind the last chunk",
     }
 }
 
