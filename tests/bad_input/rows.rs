@@ -381,13 +381,16 @@ fn absurd_numbers() -> Vec<Row> {
             &[],
         )
         .prints("35184372088832"),
-        row("1 PiB in chunks of 4 MiB", pebibyte, &["info", "c0"], 0, &[]).prints("1.0 PiB"),
+        row("1 PiB in chunks of 16 MiB", pebibyte, &["info", "c0"], 0, &[]).prints("wide (id 7): 1 PiB"),
         row("1 PiB, mapped", pebibyte, &["map", "--totals", "c0"], 0, &[]).prints("1125899906842624"),
         row("1 PiB, checked", pebibyte, &["check", "c0"], 0, &[]).prints("clean"),
-        row("65,535 components", crowd, &["info", "s"], 0, &[]).prints("complete: 65535 of 65535 components"),
-        row("65,535 components, checked", crowd, &["check", "s"], 0, &[]).prints("clean"),
-        row("65,535 components as JSON", crowd, &["info", "--json", "s"], 0, &[]).to(Stdout::Nowhere),
-        row("65,535 components, mapped", crowd, &["map", "--totals", "s"], 0, &[]).prints("134217728"),
+        row("65,535 components", crowd, &["info", "--quiet", "s"], 0, &[])
+            .prints("complete: 65535 of 65535 components"),
+        row("65,535 components, checked", crowd, &["check", "--quiet", "s"], 0, &[]).prints("clean"),
+        row("65,535 components as JSON", crowd, &["info", "--quiet", "--json", "s"], 0, &[])
+            .to(Stdout::Nowhere),
+        row("65,535 components, mapped", crowd, &["map", "--quiet", "--totals", "s"], 0, &[])
+            .prints("134217728"),
     ]
 }
 
@@ -739,10 +742,10 @@ pub(crate) fn bad_entries(folder: &Path) {
     keep(folder, set.entry(1, MapEntry::allocated(9, 0)).entry(2, MapEntry::allocated(0, 700)));
 }
 
-/// A sparse file with a map of 2 GiB.
+/// A sparse file with a map of 512 MiB.
 fn pebibyte(folder: &Path) {
-    let set = SetBuilder::new("wide").chunk_size(4 << 20).components([4 << 30]).reserved(512);
-    keep(folder, set.virtual_chunks(1 << 28));
+    let set = SetBuilder::new("wide").chunk_size(16 << 20).components([4 << 30]).reserved(32);
+    keep(folder, set.virtual_chunks(1 << 26));
 }
 
 /// A specimen of as many components as a volume can have; no process may have as many files open.
