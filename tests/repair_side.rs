@@ -66,7 +66,7 @@ impl Case<'_> {
         if may_fail {
             return;
         }
-        if !gives_up && !is_disputed(&made.before) {
+        if !gives_up {
             self.nothing_is_lost(volume, &made);
         }
         let again = self.plan(&made.after, made.after_volume, &options).expect("files in memory can be read");
@@ -131,18 +131,6 @@ impl Case<'_> {
             );
         }
     }
-}
-
-/// Whether it is not clear what the volume is: then a repair may settle it in another way than the look before, and
-/// the program wants somebody's choice. Where the map shares its last sector with chunks, whoever writes that sector
-/// writes these, too; FreeBSD does, and a repair does not take care of it yet.
-fn is_disputed(report: &Report) -> bool {
-    use Code::{
-        Duplicate, MapNotWholeSectors, NameShared, NumberBeyondCount, RecordsDisagree, StaleComponent,
-    };
-    let disputes =
-        [Duplicate, MapNotWholeSectors, NameShared, NumberBeyondCount, RecordsDisagree, StaleComponent];
-    report.findings.iter().any(|finding| disputes.contains(&finding.code()))
 }
 
 /// Which of these bytes of a volume show the map or a record, because a chunk lies over them: they are not the
