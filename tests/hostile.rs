@@ -24,7 +24,7 @@ fn no_heap_breaks_the_read_side() {
 
 #[test]
 fn no_heap_breaks_its_repair() {
-    for_each_seed(0..700, |random| {
+    for_each_seed(0..1000, |random| {
         let mut bytes = vec![0; usize::try_from(random.within(8..600)).expect("short")];
         random.fill(&mut bytes);
         repair_side::check(&bytes);

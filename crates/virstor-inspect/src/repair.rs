@@ -1,5 +1,9 @@
 //! Repair of a volume in a heap: stage by stage on an overlay, until the check and FreeBSD have nothing left to
 //! say, or nothing more may be done. No file is written to.
+//!
+//! No stage is in a plan before it is proven that it loses nothing: see `proof`.
+
+mod proof;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -15,6 +19,8 @@ use virstor::overlay::{Overlay, OverlayDisk};
 use virstor::patch::Patch;
 use virstor::repair::{Options, RepairError, Scene, Seat, Step, Who, next};
 
+pub use self::proof::{Declined, Fate};
+use self::proof::{Moment, first_loss};
 use crate::heap::{ComponentDisk, Heap, InputFile, Progress, Unclaimed};
 
 /// What is to be done to disks `D`, and what comes of it.
@@ -39,6 +45,8 @@ pub struct PlanOn<W> {
     pub after_volume: usize,
     /// What the check will say.
     pub after_report: Report,
+    /// The stage at which planning ended because it would lose something that is not to be given up.
+    pub declined: Option<Declined>,
 }
 
 /// A disk of a plan: a part of a file.
@@ -118,30 +126,56 @@ pub fn plan_on<D: ReadAt + Clone, W: ReadAt + Clone + From<OverlayDisk<D>>>(
     let mut planner = Planner::new(heap);
     let before = heap.check(volume, progress);
     planner.members(heap, volume);
-    let mut steps = planner.stage(heap, volume, &before, options)?;
-    let mut last_report = before.clone();
+    let (name, id) = (heap.volumes()[volume].name, heap.volumes()[volume].id);
+    let mut proven = planner.proven();
+    planner.stage(heap, volume, &before, options)?;
+    let mut last: Option<Looked<W>> = None;
     for _ in 0..MOST_STAGES {
-        let after: Heap<W> = Heap::look(planner.files(heap), look, progress);
-        let identity = (heap.volumes()[volume].name, heap.volumes()[volume].id);
-        let after_volume = planner.find_volume(&after, identity).ok_or(PlanError::Vanishes)?;
-        let after_report = after.check(after_volume, progress);
-        planner.members(&after, after_volume);
-        let more = match steps {
-            true => planner.stage(&after, after_volume, &after_report, options)?,
-            false => false,
+        let now = planner.look(heap, look, (name, id), progress)?;
+        let declined = match &last {
+            None => planner.loss(&proven, (heap, volume), &now),
+            Some(last) => planner.loss(&proven, (&last.heap, last.volume), &now),
         };
-        if !more {
-            let (name, id) = (heap.volumes()[volume].name, heap.volumes()[volume].id);
-            let Planner { disks, steps, .. } = planner;
-            return Ok(PlanOn { name, id, disks, steps, before, after, after_volume, after_report });
+        if declined.is_some() {
+            planner.roll_back(proven);
+            let end = match last {
+                None => planner.look(heap, look, (name, id), progress)?,
+                Some(last) => last,
+            };
+            return Ok(planner.end(before, end, (name, id), declined));
         }
-        if after_report == last_report {
+        planner.members(&now.heap, now.volume);
+        let stage = proven.steps..planner.steps.len();
+        proven = planner.proven();
+        if !stage.is_empty() {
+            planner.stage(&now.heap, now.volume, &now.report, options)?;
+        }
+        if planner.steps.len() == proven.steps {
+            return Ok(planner.end(before, now, (name, id), None));
+        }
+        // The same once more, on the same bytes: the stage before had no effect.
+        if planner.steps[stage] == planner.steps[proven.steps..] {
             return Err(PlanError::Endless);
         }
-        last_report = after_report;
-        steps = more;
+        last = Some(now);
     }
     Err(PlanError::Endless)
+}
+
+/// The volume as it is looked at between two stages.
+struct Looked<W> {
+    heap: Heap<W>,
+    volume: usize,
+    report: Report,
+}
+
+/// A plan as far as it is proven.
+struct Proven<D> {
+    overlay: Overlay<D>,
+    disks: Vec<PlanDisk>,
+    by_place: BTreeMap<(usize, u64), usize>,
+    /// How many steps.
+    steps: usize,
 }
 
 struct Planner<D> {
@@ -171,6 +205,67 @@ impl<D: ReadAt + Clone> Planner<D> {
         let numbers = heap.files().iter().map(number).collect();
         let (by_place, steps) = (BTreeMap::new(), Vec::new());
         Self { overlay: Overlay::new(disks), numbers, disks: Vec::new(), by_place, steps }
+    }
+
+    /// The volume as it will be.
+    fn look<W: ReadAt + Clone + From<OverlayDisk<D>>>(
+        &self,
+        heap: &Heap<D>,
+        look: crate::Options,
+        identity: (Name, u32),
+        progress: &mut Progress<'_>,
+    ) -> Result<Looked<W>, PlanError> {
+        let heap: Heap<W> = Heap::look(self.files(heap), look, progress);
+        let volume = self.find_volume(&heap, identity).ok_or(PlanError::Vanishes)?;
+        let report = heap.check(volume, progress);
+        Ok(Looked { heap, volume, report })
+    }
+
+    /// The plan, which ends in what was looked at last.
+    fn end<W>(
+        self,
+        before: Report,
+        end: Looked<W>,
+        (name, id): (Name, u32),
+        declined: Option<Declined>,
+    ) -> PlanOn<W> {
+        let Self { disks, steps, .. } = self;
+        let Looked { heap: after, volume: after_volume, report: after_report } = end;
+        PlanOn { name, id, disks, steps, before, after, after_volume, after_report, declined }
+    }
+
+    /// What there is to go back to.
+    fn proven(&self) -> Proven<D> {
+        let Self { overlay, disks, by_place, steps, .. } = self;
+        Proven {
+            overlay: overlay.clone(),
+            disks: disks.clone(),
+            by_place: by_place.clone(),
+            steps: steps.len(),
+        }
+    }
+
+    /// Takes the steps out again that are not proven.
+    fn roll_back(&mut self, proven: Proven<D>) {
+        (self.overlay, self.disks, self.by_place) = (proven.overlay, proven.disks, proven.by_place);
+        self.steps.truncate(proven.steps);
+    }
+
+    /// What the steps that are not proven would lose of a volume that they make what it is `now`.
+    fn loss<X: ReadAt + Clone, W: ReadAt + Clone>(
+        &self,
+        proven: &Proven<D>,
+        (heap, volume): (&Heap<X>, usize),
+        now: &Looked<W>,
+    ) -> Option<Declined> {
+        let planned = self.steps.get(proven.steps..).filter(|planned| !planned.is_empty())?;
+        let steps: Vec<&Step> = planned.iter().map(|planned| &planned.step).collect();
+        let before = Moment { heap, volume, overlay: &proven.overlay };
+        let after = Moment { heap: &now.heap, volume: now.volume, overlay: &self.overlay };
+        let (at, fate) = first_loss(&before, &after, &steps, &self.numbers)?;
+        let codes = steps.iter().flat_map(|step| step.codes.iter().copied()).collect();
+        let does = planned.iter().map(|planned| planned.does.clone()).collect();
+        Some(Declined { codes, does, at, fate })
     }
 
     /// The files as they will be.
@@ -232,14 +327,14 @@ impl<D: ReadAt + Clone> Planner<D> {
         number
     }
 
-    /// Adds the next steps for a volume of `heap`, the files as they are by now; whether there are any.
+    /// Adds the next steps for a volume of `heap`, the files as they are by now, if there are any.
     fn stage<X: ReadAt + Clone>(
         &mut self,
         heap: &Heap<X>,
         number: usize,
         report: &Report,
         options: &Options,
-    ) -> Result<bool, PlanError> {
+    ) -> Result<(), PlanError> {
         let volume = &heap.volumes()[number];
         let placed = seats(heap, number);
         let disks = heap.disks(volume);
@@ -271,7 +366,7 @@ impl<D: ReadAt + Clone> Planner<D> {
             let does = step.does(&called);
             self.add(heap, step, does, &places)?;
         }
-        Ok(!steps.is_empty())
+        Ok(())
     }
 
     fn add<X: ReadAt + Clone>(
@@ -305,8 +400,8 @@ impl<D: ReadAt + Clone> Planner<D> {
                 }
                 _ => None,
             });
+            self.overlay.apply(std::slice::from_ref(patch), place);
         }
-        self.overlay.apply(&patches, place);
         let step = Step { patches, ..step.clone() };
         self.steps.push(PlannedStep { step, does, replaced });
         Ok(())

@@ -152,9 +152,23 @@ impl Edits {
         self.copies.push((place(from), place(to), chunk_size.bytes()));
     }
 
+    /// The copies and zeros alone, which come first.
+    #[must_use]
+    pub fn data_patches(&self) -> Vec<Patch> {
+        let copy = |(from, to, len): &(Place, Place, u64)| Patch::Copy { from: *from, to: *to, len: *len };
+        let zero = |((component, offset), len): &(Place, u64)| Patch::Zero {
+            component: *component,
+            offset: *offset,
+            len: *len,
+        };
+        self.copies.iter().map(copy).chain(self.zeros.iter().map(zero)).collect()
+    }
+
     /// The patches, with a barrier at the end; none when there is nothing to do. The map is read from `first`,
     /// which is [`map_disk`](Self::map_disk), for the rest of each sector that changes; sectors have `sector_size`
-    /// bytes.
+    /// bytes. Where chunks begin in the last sector of the map, `first` has to be the disk as
+    /// [`data_patches`](Self::data_patches) leave it: the map is written after these, and must not put back what
+    /// stood there before.
     ///
     /// # Errors
     ///
@@ -164,18 +178,12 @@ impl Edits {
     ///
     /// When an entry lies behind the end of component 0.
     pub fn patches(&self, first: &(impl ReadAt + ?Sized), sector_size: u32) -> Result<Vec<Patch>, EditError> {
-        let copy = |(from, to, len): &(Place, Place, u64)| Patch::Copy { from: *from, to: *to, len: *len };
-        let zero = |((component, offset), len): &(Place, u64)| Patch::Zero {
-            component: *component,
-            offset: *offset,
-            len: *len,
-        };
         let record = |edit: &RecordEdit| Patch::Write {
             component: edit.component,
             offset: edit.offset,
             bytes: edit.after.clone(),
         };
-        let data = self.copies.iter().map(copy).chain(self.zeros.iter().map(zero)).collect();
+        let data = self.data_patches();
         let after_each = self.one_by_one.then_some(Patch::Barrier);
         let changed = self.records.iter().filter(|edit| edit.before != edit.after);
         let records = changed.flat_map(|edit| [record(edit)].into_iter().chain(after_each.clone())).collect();

@@ -48,6 +48,20 @@ impl Piece {
         };
         Self { len: (self.len - skip).min(len), what }
     }
+
+    /// Whether both begin with the same byte of the same thing, so that as far as both reach they are the same.
+    fn is_same_start(&self, other: &Self) -> bool {
+        match (&self.what, &other.what) {
+            (What::Zeros, What::Zeros) => true,
+            (What::Bytes(bytes, start), What::Bytes(others, other_start)) => {
+                start == other_start && Arc::ptr_eq(bytes, others)
+            }
+            (What::Base(disk, start), What::Base(other_disk, other_start)) => {
+                (disk, start) == (other_disk, other_start)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// One disk of an [`Overlay`] as it was when it was asked for.
@@ -93,6 +107,45 @@ impl<D: ReadAt> Overlay<D> {
     #[must_use]
     pub fn disks(&self) -> Vec<OverlayDisk<D>> {
         (0..self.disks.len()).map(|number| self.disk(number)).collect()
+    }
+
+    /// The first of `len` bytes that are not known to be the same here from `at` on (which disk, and its first byte
+    /// there) and in `other`, an overlay of the same disks, from `other_at` on; counted from the first. What both take
+    /// from the same place of a disk is not read. The rest is, as long as `budget` lasts, which is how many bytes may
+    /// be read of either; what cannot be read, or no more, is not known to be the same.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such disk.
+    #[must_use]
+    pub fn first_difference(
+        &self,
+        at: (usize, u64),
+        other: &Self,
+        other_at: (usize, u64),
+        len: u64,
+        budget: &mut u64,
+    ) -> Option<u64> {
+        let pieces = |overlay: &Self, (disk, start): (usize, u64)| {
+            look(&overlay.pieces[disk], disk, start, len).into_iter()
+        };
+        let (mut here, mut there) = (pieces(self, at), pieces(other, other_at));
+        let (mut mine, mut theirs) = (here.next(), there.next());
+        let mut done = 0;
+        while let (Some(one), Some(two)) = (&mine, &theirs) {
+            let len = one.len.min(two.len);
+            if !one.is_same_start(two) {
+                let (one, two) =
+                    ((&self.disk(at.0), at.1 + done), (&other.disk(other_at.0), other_at.1 + done));
+                if let Some(within) = first_unlike(one, two, len, budget) {
+                    return Some(done + within);
+                }
+            }
+            done += len;
+            let rest = |piece: &Piece| (piece.len > len).then(|| piece.part(len, u64::MAX));
+            (mine, theirs) = (rest(one).or_else(|| here.next()), rest(two).or_else(|| there.next()));
+        }
+        None
     }
 
     /// Does `patches`, which name the disks by their position; `place` says which disk that is, and where its
@@ -151,6 +204,38 @@ fn put(pieces: &mut Pieces, at: u64, piece: Piece) {
         }
     }
     pieces.insert(at, piece);
+}
+
+/// So many bytes are compared at once.
+const COMPARED: u64 = 64 << 10;
+
+/// The first of `len` bytes of two disks, each from a byte of its own on, that differ or cannot be read; or where
+/// `budget`, the bytes that may be read, comes to its end.
+fn first_unlike(
+    (one, start): (&impl ReadAt, u64),
+    (two, other_start): (&impl ReadAt, u64),
+    len: u64,
+    budget: &mut u64,
+) -> Option<u64> {
+    let mut done = 0;
+    while done < len {
+        let piece = (len - done).min(COMPARED).min(*budget);
+        if piece == 0 {
+            return Some(done);
+        }
+        *budget -= piece;
+        let mut bytes = vec![0; usize::try_from(piece).expect("at most 64 KiB")];
+        let mut others = bytes.clone();
+        let read = one.read_at(start + done, &mut bytes).and(two.read_at(other_start + done, &mut others));
+        if read.is_err() {
+            return Some(done);
+        }
+        if let Some(within) = bytes.iter().zip(&others).position(|(byte, other)| byte != other) {
+            return Some(done + within as u64);
+        }
+        done += piece;
+    }
+    None
 }
 
 /// What the `len` bytes of a disk from `start` on are, piece by piece.
@@ -264,6 +349,31 @@ mod tests {
         overlay.disk(0).read_at(0, &mut bytes).expect("memory");
         assert_eq!(bytes, [7, 0, 0, 7]);
         assert!(overlay.disk(0).read_at(1, &mut bytes).is_err());
+    }
+
+    #[test]
+    fn bytes_from_the_same_place_are_the_same_unread_and_others_are_compared() {
+        let copy =
+            |from, to| Patch::Copy { from: (ComponentIndex(0), from), to: (ComponentIndex(1), to), len: 4 };
+        let write =
+            |offset, bytes: &[u8]| Patch::Write { component: ComponentIndex(1), offset, bytes: bytes.into() };
+        let before = Overlay::new(vec![vec![1_u8, 2, 3, 4, 5, 6, 7, 8], vec![9_u8; 8]]);
+        let differs = |patches: &[Patch], at, other_at, len, mut budget| {
+            let mut after = before.clone();
+            after.apply(patches, |component| (component.as_usize(), 0));
+            before.first_difference(at, &after, other_at, len, &mut budget)
+        };
+        assert_eq!(differs(&[], (0, 0), (0, 0), 8, 0), None, "nothing is read");
+        assert_eq!(
+            differs(&[copy(2, 3)], (0, 2), (1, 3), 4, 0),
+            None,
+            "a copy is known by where it comes from"
+        );
+        assert_eq!(differs(&[copy(2, 3)], (0, 2), (1, 3), 5, 9), Some(4), "what is behind it is not");
+        assert_eq!(differs(&[write(2, &[9, 9])], (1, 0), (1, 0), 8, 2), None, "the same bytes written again");
+        assert_eq!(differs(&[write(2, &[9, 9])], (1, 0), (1, 0), 8, 1), Some(3), "no more may be read");
+        assert_eq!(differs(&[write(2, &[9, 8])], (1, 0), (1, 0), 8, 9), Some(3));
+        assert_eq!(differs(&[], (0, 4), (1, 4), 8, 9), Some(0));
     }
 
     struct Memory(core::cell::RefCell<Vec<u8>>);

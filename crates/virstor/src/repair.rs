@@ -360,7 +360,12 @@ impl<'a, D: ReadAt + Clone> Stage<'a, D> {
     ) -> Result<(), RepairError> {
         let first = self.seat(ComponentIndex(0));
         let patches = match first {
-            Some(seat) => edits.patches(&self.overlay.disk(seat), self.volume.sector_size),
+            // The map's last sector may hold the beginning of a chunk that was copied there just before.
+            Some(seat) => {
+                let mut copied = self.overlay.clone();
+                copied.apply(&edits.data_patches(), |seat| (seat.as_usize(), 0));
+                edits.patches(&copied.disk(seat), self.volume.sector_size)
+            }
             None => edits.patches(&Vec::new(), self.volume.sector_size),
         };
         let patches = patches.map_err(|error| match error {

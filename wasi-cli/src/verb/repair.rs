@@ -239,6 +239,7 @@ fn run_saved(args: &RepairArgs, heap: &Heap<Disk>, path: &Path) -> Result<Status
         applied: true,
         undo_log: Some(shown(&log)),
         plan: saved,
+        declined: None,
         left: check.findings,
     };
     print(args, &document)?;
@@ -337,13 +338,16 @@ fn text(document: &RepairDocument) -> String {
             _ = writeln!(text, "     {line}");
         }
     }
+    if let Some(declined) = &document.declined {
+        _ = writeln!(text, "\n  no further step, for data would be lost: {declined}");
+    }
     if !document.left.is_empty() {
         _ = writeln!(text, "\n  left:");
     }
     for finding in &document.left {
         let how = match finding.repair {
             "lossy" => "; --lossy would mend it by giving something up",
-            "safe" => "; it can be mended: see the options",
+            "safe" if document.declined.is_none() => "; it can be mended: see the options",
             _ => "",
         };
         let (severity, message, code) = (finding.severity, &finding.message, finding.code);

@@ -139,6 +139,8 @@ super::document! {
         pub undo_log: Option<String>,
         /// The plan.
         pub plan: SavedPlan,
+        /// Why planning ended early, if it did: which virtual chunk the steps that would come next would lose.
+        pub declined: Option<String>,
         /// The findings that are left.
         pub left: Vec<FindingInfo>,
     }
@@ -164,6 +166,7 @@ impl RepairDocument {
             applied: false,
             undo_log: None,
             plan: SavedPlan::new(heap, plan)?,
+            declined: plan.declined.as_ref().map(crate::repair::Declined::sentence),
             left: after.findings,
         })
     }

@@ -1,0 +1,276 @@
+//! The proof that a stage of a repair loses nothing: decide, prove, then do.
+//!
+//! Whoever plans a stage may be wrong, on a set that nobody has thought of. So what is planned is not trusted: each
+//! byte of the volume that lay somewhere before, by the map and the records as they were read then, has to be found
+//! after, by the map and the records as they are read after, in the same place with no patch over it, or where a patch
+//! put a copy of just that byte. The overlay knows where its bytes come from, so the data is not read for that.
+
+use std::collections::BTreeSet;
+use std::ops::{Range, RangeInclusive};
+
+use virstor::assemble::Volume;
+use virstor::check::Code;
+use virstor::format::MAP_ENTRY_LEN;
+use virstor::geometry::{ComponentIndex, VirtualChunk};
+use virstor::io::ReadAt;
+use virstor::overlay::Overlay;
+use virstor::plan::{Segment, SegmentPlace};
+use virstor::repair::{Loss, Step};
+
+use crate::heap::Heap;
+
+/// A stage that is not in the plan, and with it what would have come after: it is not proven that it loses nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declined {
+    /// The findings it would have answered.
+    pub codes: BTreeSet<Code>,
+    /// What its steps would have done, in words.
+    pub does: Vec<String>,
+    /// The first virtual chunk that would not be what it is.
+    pub at: VirtualChunk,
+    /// What would become of it.
+    pub fate: Fate,
+}
+
+/// What a stage does to a chunk that has to stay what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Some of its bytes would be others, or too many would have to be compared to say that they are not.
+    Differs,
+    /// It would name no data any more.
+    Lost,
+}
+
+impl Declined {
+    /// It in one sentence without a full stop.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let fate = match self.fate {
+            Fate::Differs => "might read differently",
+            Fate::Lost => "could not be read",
+        };
+        format!("virtual chunk {} {fate} after it: {}", self.at.0, self.does.join("; then "))
+    }
+}
+
+/// A volume at one time: the heap it is in, and the bytes of the files.
+pub(super) struct Moment<'a, X, D> {
+    pub(super) heap: &'a Heap<X>,
+    pub(super) volume: usize,
+    pub(super) overlay: &'a Overlay<D>,
+}
+
+/// What the map is kept in while it is gone through, in bytes.
+const MAP_MEMORY: u64 = 1 << 20;
+
+/// So many bytes are compared at most. There is something to compare only where a patch writes bytes that are there
+/// already, or where the volume has its component in another place, so no sound plan comes near it.
+const MOST_COMPARED: u64 = 64 << 20;
+
+/// The first virtual chunk that `steps`, which lead from `before` to `after`, do not leave what it is, and what becomes
+/// of it. Bytes that show the map or a record, because the chunk lies over them, are not the volume's: they may be others
+/// after, but have to be somewhere. Exempt are chunks that a step gives up for want of room, as many as it says. `numbers` says which disk of the
+/// overlays a file is.
+///
+/// It takes one look at both maps, and memory for a megabyte of each.
+pub(super) fn first_loss<X: ReadAt + Clone, Y: ReadAt + Clone, D: ReadAt>(
+    before: &Moment<'_, X, D>,
+    after: &Moment<'_, Y, D>,
+    steps: &[&Step],
+    numbers: &[Option<usize>],
+) -> Option<(VirtualChunk, Fate)> {
+    let volume = &before.heap.volumes()[before.volume];
+    let (mut old, mut new) =
+        (before.heap.reader(before.volume, MAP_MEMORY), after.heap.reader(after.volume, MAP_MEMORY));
+    let kept = new.volume().size();
+    let (mut given_up, mut budget) = (GivenUp::new(steps), MOST_COMPARED);
+    let chunk = |at: u64| volume.chunk_size.split(at).0;
+    for segment in old.segments(0..volume.size()) {
+        let SegmentPlace::Data { component, offset } = segment.place else { continue };
+        let (start, end) = (segment.start, segment.end());
+        let own = own_bytes(volume, &segment, component, offset);
+        for piece in new.segments(start.min(kept)..end.min(kept)) {
+            match piece.place {
+                SegmentPlace::Data { component: to, offset: to_offset } => {
+                    let (first, last) = (piece.start.max(own.start), piece.end().min(own.end));
+                    let from = before.place(component, offset + first.saturating_sub(start), numbers);
+                    let to = after.place(to, to_offset + (first - piece.start), numbers);
+                    let (here, there) = (before.overlay, after.overlay);
+                    let len = last.saturating_sub(first);
+                    if let Some(within) = here.first_difference(from, there, to, len, &mut budget) {
+                        return Some((chunk(first + within), Fate::Differs));
+                    }
+                }
+                SegmentPlace::Hole if given_up.allow(chunk(piece.start).0..=chunk(piece.end() - 1).0) => {}
+                _ => return Some((chunk(piece.start), Fate::Lost)),
+            }
+        }
+        if end > kept {
+            return Some((chunk(start.max(kept)), Fate::Lost));
+        }
+    }
+    None
+}
+
+impl<X: ReadAt + Clone, D> Moment<'_, X, D> {
+    /// The disk of the overlay, and the byte on it, where byte `offset` of a component lies.
+    fn place(&self, component: ComponentIndex, offset: u64, numbers: &[Option<usize>]) -> (usize, u64) {
+        let candidate = self.heap.volumes()[self.volume].components[&component].candidate;
+        let (file, located) = &self.heap.located()[candidate];
+        (numbers[*file].expect("a file with a component can be read"), located.start + offset)
+    }
+}
+
+/// Which bytes of the volume in a segment, if any, are its own: they show neither the map nor a record.
+fn own_bytes(volume: &Volume, segment: &Segment, component: ComponentIndex, offset: u64) -> Range<u64> {
+    let here = &volume.components[&component];
+    let map = if component.0 == 0 { volume.map_entries() * MAP_ENTRY_LEN as u64 } else { 0 };
+    let record = here.len.saturating_sub(here.sector_size.into());
+    let at = |on_component: u64| segment.start + on_component.saturating_sub(offset).min(segment.len);
+    at(map)..at(record)
+}
+
+/// The chunks that steps give up although a part of them can be read.
+struct GivenUp {
+    /// From where on, and how many.
+    left: Vec<(u64, u64)>,
+    /// The last that was allowed: it may be asked of again, piece by piece.
+    last: Option<u64>,
+}
+
+impl GivenUp {
+    fn new(steps: &[&Step]) -> Self {
+        let loss = |step: &&Step| match step.loss {
+            Some(Loss::NoRoom { count, first }) => Some((first.0, count)),
+            _ => None,
+        };
+        Self { left: steps.iter().filter_map(loss).collect(), last: None }
+    }
+
+    /// Whether these chunks, which are asked of in order, are among them.
+    fn allow(&mut self, chunks: RangeInclusive<u64>) -> bool {
+        for chunk in chunks {
+            if self.last == Some(chunk) {
+                continue;
+            }
+            let Some((_, count)) = self.left.iter_mut().find(|(first, count)| *first <= chunk && *count > 0)
+            else {
+                return false;
+            };
+            *count -= 1;
+            self.last = Some(chunk);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+    use std::sync::Arc;
+
+    use virstor::overlay::OverlayDisk;
+    use virstor::patch::Patch;
+    use virstor::repair::Action;
+    use virstor_testkit::{MapEntry, SetBuilder, SparseDisk};
+
+    use super::*;
+    use crate::heap::InputFile;
+    use crate::repair::{PlannedStep, Planner};
+
+    const CHUNK: u64 = 128 << 10;
+
+    /// Two components of seven chunks; virtual chunk 3 lies in chunk 4 of component 0, 70 in chunk 2 of component 1.
+    fn heap() -> Heap<Arc<SparseDisk>> {
+        let set = SetBuilder::new("data").components([1 << 20; 2]).virtual_chunks(128).filled(7);
+        let file = |(label, disk): (String, SparseDisk)| InputFile {
+            provider: label.clone().into_bytes(),
+            label,
+            disk: Ok(Arc::new(disk)),
+            sector_size: Some(512),
+            preferred: false,
+        };
+        let files = set.map(3, 0, 4).map(70, 1, 2).build().into_iter().map(file).collect();
+        Heap::look(files, crate::Options::default(), &mut |_, _, _| ControlFlow::Continue(()))
+    }
+
+    /// What a step with these patches would lose, and that nothing is left of it when it is taken out again.
+    fn lost(patches: Vec<Patch>, loss: Option<Loss>) -> Option<(u64, Fate)> {
+        let heap = heap();
+        let mut planner = Planner::new(&heap);
+        planner.members(&heap, 0);
+        let proven = planner.proven();
+        let step = Step { codes: BTreeSet::new(), action: Action::ConvertMap { count: 0 }, loss, patches };
+        let places = planner.disks.iter().map(|disk| (disk.file, disk.start, disk.len)).collect::<Vec<_>>();
+        planner.add(&heap, &step, "do something".into(), &places).expect("memory");
+        let now = planner
+            .look::<OverlayDisk<Arc<SparseDisk>>>(
+                &heap,
+                crate::Options::default(),
+                (heap.volumes()[0].name, heap.volumes()[0].id),
+                &mut |_, _, _| ControlFlow::Continue(()),
+            )
+            .expect("memory");
+        let declined = planner.loss(&proven, (&heap, 0), &now);
+        planner.roll_back(proven);
+        assert_eq!(planner.steps, Vec::<PlannedStep>::new());
+        for file in 0..2 {
+            let (mut before, mut after) = (vec![0; 1 << 20], vec![0; 1 << 20]);
+            heap.files()[file].disk.as_ref().expect("memory").read_at(0, &mut before).expect("memory");
+            planner.overlay.disk(file).read_at(0, &mut after).expect("memory");
+            assert!(before == after, "file {file} is what it was");
+        }
+        declined.map(|declined| (declined.at.0, declined.fate))
+    }
+
+    fn entry(at: u64, entry: MapEntry) -> Patch {
+        let bytes = entry.encode(virstor_testkit::ByteOrder::Little).to_vec();
+        Patch::Write { component: ComponentIndex(0), offset: at * 8, bytes }
+    }
+
+    fn copy(from: (u16, u64), to: (u16, u64)) -> Patch {
+        let place = |(component, chunk)| (ComponentIndex(component), chunk * CHUNK);
+        Patch::Copy { from: place(from), to: place(to), len: CHUNK }
+    }
+
+    #[test]
+    fn a_chunk_may_stay_or_move() {
+        let write = |offset, bytes| Patch::Write { component: ComponentIndex(1), offset, bytes };
+        let mut same = vec![0; 512];
+        let file = heap().files()[1].disk.clone().expect("memory");
+        file.read_at(2 * CHUNK, &mut same).expect("memory");
+        assert_eq!(lost(vec![write(2 * CHUNK, same)], None), None, "that is there already");
+        assert_eq!(lost(vec![write(3 * CHUNK, vec![1; 512])], None), None, "nothing lies there");
+        let moved = vec![copy((1, 2), (0, 5)), Patch::Barrier, entry(70, MapEntry::allocated(0, 5))];
+        assert_eq!(lost(moved, None), None);
+    }
+
+    #[test]
+    fn a_step_that_is_wrong_is_refused_and_leaves_no_trace() {
+        let zero = |component, offset| Patch::Zero { component: ComponentIndex(component), offset, len: 1 };
+        for (patches, at, fate) in [
+            (vec![zero(0, 5 * CHUNK - 1)], 3, Fate::Differs),
+            (vec![zero(1, 2 * CHUNK)], 70, Fate::Differs),
+            // The map names the copy, but what was copied is something else, or lies elsewhere.
+            (vec![copy((0, 4), (0, 5)), entry(70, MapEntry::allocated(0, 5))], 70, Fate::Differs),
+            (vec![copy((1, 2), (0, 5)), entry(70, MapEntry::allocated(0, 6))], 70, Fate::Differs),
+            // A good copy, but over another chunk.
+            (vec![copy((1, 2), (0, 4)), entry(70, MapEntry::allocated(0, 4))], 3, Fate::Differs),
+            (vec![entry(3, MapEntry::default())], 3, Fate::Lost),
+            (vec![entry(3, MapEntry::allocated(0, 99))], 3, Fate::Lost),
+            (vec![entry(70, MapEntry::allocated(9, 0))], 70, Fate::Lost),
+        ] {
+            assert_eq!(lost(patches.clone(), None), Some((at, fate)), "{patches:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_step_gives_up_is_that_and_no_more() {
+        let gone = || vec![entry(3, MapEntry::default()), entry(70, MapEntry::default())];
+        let for_want_of_room = |count, first| Some(Loss::NoRoom { count, first: VirtualChunk(first) });
+        assert_eq!(lost(gone(), for_want_of_room(2, 3)), None);
+        assert_eq!(lost(gone(), for_want_of_room(1, 3)), Some((70, Fate::Lost)));
+        assert_eq!(lost(gone(), for_want_of_room(1, 70)), Some((3, Fate::Lost)));
+        assert_eq!(lost(gone(), Some(Loss::Orphans { chunks: 2 })), Some((3, Fate::Lost)));
+    }
+}
