@@ -35,6 +35,8 @@ fn main() {
             trials.push(trial.with_ignored_flag(!there || !runtime.is_there()));
         };
         add("a_failing_disk", a_failing_disk);
+        add("only_what_matters_of_a_component", only_what_matters_of_a_component);
+        add("a_disk_that_was_not_copied_yet", a_disk_that_was_not_copied_yet);
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -165,4 +167,47 @@ fn a_failing_disk(runtime: Runtime) -> Result<(), Failed> {
     place.tool("ddrescue", &retry)?;
     place.virstor(0, &[&["export", "--output", "healed.img"], &copied[..]].concat())?;
     place.same("healed.img", "good.img")
+}
+
+/// Of each component only what the volume uses is copied, and the copies are as good as the disks.
+fn only_what_matters_of_a_component(runtime: Runtime) -> Result<(), Failed> {
+    let place = Place::new(runtime);
+    let mut words = vec!["export".to_string(), "--output".into(), "copied.img".into()];
+    let mut spared = 0;
+    for (number, file) in FILES.into_iter().enumerate() {
+        let wanted = format!("wanted{number}.map");
+        place.mapfile(&wanted, 0, &[&["--component", &number.to_string()], &FILES[..]].concat())?;
+        place.tool("ddrescuelog", &["--show-status", &wanted])?;
+        let (domain, image) = (format!("--domain-mapfile={wanted}"), format!("{file}.img"));
+        let map = format!("{image}.map");
+        place.tool("ddrescue", &["--quiet", &domain, file, &image, &map])?;
+        spared += place.bytes(file).len() / SECTOR - place.sectors("+", &map)?.len();
+        words.extend(["--bad".into(), format!("{image}={map}"), image]);
+    }
+    if spared < 5 * (128 << 10) / SECTOR {
+        return Err(format!("only {spared} sectors were spared, and five chunks are free").into());
+    }
+    place.virstor(0, &[&["export", "--output", "good.img"], &FILES[..]].concat())?;
+    place.virstor(0, &words.iter().map(String::as_str).collect::<Vec<_>>())?;
+    place.same("copied.img", "good.img")
+}
+
+/// What matters of a disk is known before there is any image of it, but for where it ends: there its record is.
+fn a_disk_that_was_not_copied_yet(runtime: Runtime) -> Result<(), Failed> {
+    let place = Place::new(runtime);
+    place.mapfile("wanted.map", 0, &["--component", "3", "c0", "c1", "c2"])?;
+    let text = String::from_utf8(place.bytes("wanted.map"))?;
+    let size = fs::metadata(place.path().join("c3"))?.len();
+    let advice = "ddrescue --input-position=$((SIZE - 512)) DISK IMAGE IMAGE.map";
+    if !text.contains(advice) {
+        return Err(format!("it does not say how to copy the record: {text}").into());
+    }
+    let domain = ["--quiet", "--domain-mapfile=wanted.map", "c3", "c3.img", "c3.img.map"];
+    place.tool("ddrescue", &domain)?;
+    let record = format!("--input-position={}", size - SECTOR as u64);
+    place.tool("ddrescue", &["--quiet", &record, "c3", "c3.img", "c3.img.map"])?;
+    place.virstor(0, &[&["export", "--output", "good.img"], &FILES[..]].concat())?;
+    let copied = ["export", "--output", "copied.img", "--bad", "c3.img.map", "c0", "c1", "c2", "c3.img"];
+    place.virstor(0, &copied)?;
+    place.same("copied.img", "good.img")
 }
