@@ -75,7 +75,8 @@ fn build_engine(workspace: &Workspace) -> Result<()> {
     bindgen.generate(glue()).context("wasm-bindgen")?;
     let bound = glue().join("virstor_wasm_bg.wasm");
     let mut optimizer = node(&root().join("node_modules/binaryen/bin/wasm-opt"))?;
-    optimizer.args(["-Oz", "--strip-debug", "--strip-producers"]).args(WASM_FEATURES);
+    optimizer.args(["-Oz", "--converge"]);
+    optimizer.args(["--strip-debug", "--strip-producers"]).args(WASM_FEATURES);
     run(optimizer.arg(&bound).arg("-o").arg(&bound))
 }
 
