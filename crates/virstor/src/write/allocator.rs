@@ -13,6 +13,8 @@ use crate::geometry::{ComponentIndex, PhysicalChunk};
 pub(crate) struct Allocator {
     cursors: Vec<Cursor>,
     current: usize,
+    /// Behind this one nothing can be handed out.
+    last: usize,
 }
 
 /// How far one component is used.
@@ -37,7 +39,8 @@ impl Allocator {
     pub(crate) fn new(cursors: Vec<Cursor>) -> Self {
         let current = cursors.iter().position(|cursor| cursor.has_room() || cursor.overlaps);
         let current = current.unwrap_or(cursors.len() - 1);
-        Self { cursors, current }
+        let last = cursors.iter().position(|cursor| cursor.overlaps).unwrap_or(cursors.len() - 1);
+        Self { cursors, current, last }
     }
 
     pub(crate) fn cursor(&self, component: ComponentIndex) -> Cursor {
@@ -83,9 +86,7 @@ impl Allocator {
 
     /// The components that can be allocated from, the current one first.
     fn reachable(&self) -> impl Iterator<Item = (ComponentIndex, &Cursor)> {
-        let last = self.cursors.iter().skip(self.current).position(|cursor| cursor.overlaps);
-        let count = last.map_or(self.cursors.len(), |last| last + 1);
-        (0..=u16::MAX).map(ComponentIndex).zip(&self.cursors).skip(self.current).take(count)
+        (self.current..=self.last).map(|position| (self.index(position), &self.cursors[position]))
     }
 
     /// Hands out `place`, which must be the first of [`upcoming`](Self::upcoming).
