@@ -12,6 +12,7 @@ use crate::changes::{
 };
 use crate::members::with_spare_disks;
 use crate::model::{perform, random_operation};
+use crate::on_disk::OnDisk;
 use crate::power::{History, assert_sound_after_cut};
 use crate::set::{CHUNK, contents, disks_of, small_set, try_open};
 
@@ -38,7 +39,7 @@ struct Life {
     count: usize,
     /// What the volume holds.
     model: Vec<u8>,
-    /// Whether the last session that wrote was closed, so that not even a flag may be behind the map.
+    /// Whether the last session that allocated was closed, so that not even a flag may be behind the map.
     closed: bool,
 }
 
@@ -120,7 +121,8 @@ impl Life {
             return self.go_on_with(&mended.into_iter().chain(spare).collect::<Vec<_>>());
         }
         writer.close().expect("nothing fails");
-        self.closed |= machine.moment() > 0;
+        // As in the kernel, which component is the current one is noted where chunks are handed out.
+        self.closed |= allocated(&disks_of(&machine)[..self.count]) > allocated(&self.disks[..self.count]);
         self.model = history.now().to_vec();
         self.go_on_with(&disks_of(&machine));
     }
@@ -153,6 +155,10 @@ impl Life {
             Err(error) => panic!("again: {error:?}"),
         }
     }
+}
+
+fn allocated(disks: &[SparseDisk]) -> usize {
+    OnDisk::read(disks, 512).allocated()
 }
 
 /// What is found on the disks when the power was cut at one of the moments, and which: both by `choice`.
