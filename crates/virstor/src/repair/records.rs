@@ -554,7 +554,13 @@ fn restore_overwritten<D: ReadAt + Clone>(
     });
     let Some((disk, index, chunk, owner)) = overwritten else { return Ok(()) };
     let Some(seat) = stage.seat_of(Who::Unclaimed(disk)) else { return Ok(()) };
-    let before = MapEntry { flags: MapEntry::ALLOCATED, component: index, chunk };
+    let Some(map) = stage.map_disk() else { return Ok(()) };
+    let mut bytes = [0; MAP_ENTRY_LEN];
+    let read = map.read_at(owner.0 * MAP_ENTRY_LEN as u64, &mut bytes);
+    let map_seat = stage.seat(ComponentIndex(0)).unwrap_or(seat);
+    read.map_err(|error| RepairError::Disk { seat: map_seat, error })?;
+    // Its flags may be any with bit 0.
+    let before = MapEntry::decode(bytes, stage.order());
     let free = survey.take_free();
     let after = free.map(|(component, chunk)| MapEntry { flags: MapEntry::ALLOCATED, component, chunk });
     let Some(after) = after.or(stage.options.lossy.then_some(NO_ENTRY)) else { return Ok(()) };
