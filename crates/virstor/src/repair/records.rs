@@ -440,11 +440,13 @@ impl Records {
         let (volume, chunk_size) = (stage.volume, stage.volume.chunk_size.bytes());
         let per_sector = u64::from(volume.sector_size) / MAP_ENTRY_LEN as u64;
         let chunks = volume.virtual_chunks();
-        let rounded = chunks.next_multiple_of(per_sector);
         let Some(survey) = &self.survey else { return false };
         let lowest = survey.parts.first().and_then(|first| first.owned.owned_from(0));
-        let size = rounded.checked_mul(chunk_size);
-        let Some(size) = size.filter(|_| can_be_rounded(volume, lowest)) else { return false };
+        if !can_be_rounded(volume, lowest) {
+            return false;
+        }
+        let rounded = chunks.next_multiple_of(per_sector);
+        let size = rounded * chunk_size;
         // What stood behind the end of the map is nobody's, as no chunk in use lies there.
         let Some(seat) = stage.seat(ComponentIndex(0)) else { return false };
         let mut entries = Vec::new();
