@@ -169,8 +169,14 @@ fn temper(volume: &Volume, pass: &map_pass::MapPass, findings: &mut [Finding]) {
     let worst = worst.max().unwrap_or(Repair::Safe);
     let lowest = pass.tallies.first().and_then(|first| first.owned.owned_from(0));
     let rounds = pass.whole && sizes::can_be_rounded(volume, lowest);
+    // What is gone and empty is left out of the volume only when nothing is waited for beside it.
+    let awaited = findings.iter().any(|finding| match &finding.fault {
+        Fault::ComponentMissing { .. } => finding.repair == Repair::None,
+        fault => fault.explains().is_some() && finding.repair == Repair::None,
+    });
     for finding in findings {
         finding.repair = match finding.code() {
+            Code::ComponentMissing if awaited => Repair::None,
             Code::AllocationPastEnd | Code::AllocationOutOfOrder => finding.repair.max(worst),
             Code::VirtualSizeRagged | Code::MapNotWholeSectors if !rounds => Repair::None,
             _ => finding.repair,
