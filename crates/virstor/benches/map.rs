@@ -90,7 +90,7 @@ fn volume() -> Volume {
         chunk_size: ChunkSize::new(1 << 22).expect("it is not zero"),
         component_count: 2,
         sector_size: 512,
-        components: BTreeMap::from([(ComponentIndex(0), component), (ComponentIndex(1), component)]),
+        components: Map::from_iter([(ComponentIndex(0), component), (ComponentIndex(1), component)]),
         problems: Vec::new(),
     }
 }

@@ -5,7 +5,6 @@
 //! after, by the map and the records as they are read after, in the same place with no patch over it, or where a patch
 //! put a copy of just that byte. The overlay knows where its bytes come from, so the data is not read for that.
 
-use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
 
 use virstor::assemble::Volume;
@@ -13,6 +12,7 @@ use virstor::check::Code;
 use virstor::format::MAP_ENTRY_LEN;
 use virstor::geometry::{ComponentIndex, VirtualChunk};
 use virstor::io::ReadAt;
+use virstor::ordered::Set;
 use virstor::overlay::Overlay;
 use virstor::plan::{Segment, SegmentPlace};
 use virstor::repair::{Loss, Step};
@@ -23,7 +23,7 @@ use crate::heap::Heap;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Declined {
     /// The findings it would have answered.
-    pub codes: BTreeSet<Code>,
+    pub codes: Set<Code>,
     /// What its steps would have done, in words.
     pub does: Vec<String>,
     /// The first virtual chunk that would not be what it is.
@@ -200,7 +200,7 @@ mod tests {
         let mut planner = Planner::new(&heap);
         planner.members(&heap, 0);
         let proven = planner.proven();
-        let step = Step { codes: BTreeSet::new(), action: Action::ConvertMap { count: 0 }, loss, patches };
+        let step = Step { codes: Set::default(), action: Action::ConvertMap { count: 0 }, loss, patches };
         let places = planner.disks.iter().map(|disk| (disk.file, disk.start, disk.len)).collect::<Vec<_>>();
         planner.add(&heap, &step, "do something".into(), &places).expect("memory");
         let now = planner

@@ -5,7 +5,6 @@
 //! what is still clear; and as its cursor says how many entries it has, the check tells it from entries of a component
 //! that is missing.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use zerocopy::byteorder::{U16, U32};
@@ -17,6 +16,7 @@ use crate::edit::{EntryEdit, Order};
 use crate::format::{MapEntry, Record};
 use crate::geometry::ComponentIndex;
 use crate::io::ReadAt;
+use crate::ordered::{Set, sort_by_key};
 
 /// So many components at most get their numbers in one stage; the rest when it is asked again.
 const MOST_AT_ONCE: usize = 64;
@@ -33,10 +33,10 @@ pub(super) fn plan<D: ReadAt + Clone>(
     });
     let Some((missing, numbering)) = removed.filter(|_| stage.answers(code)) else { return Ok(false) };
     let Some(survey) = survey else { return Ok(false) };
-    let codes = BTreeSet::from([code]);
+    let codes = Set::from_iter([code]);
     let mut behind: Vec<(usize, Record)> = stage.members();
     behind.retain(|(_, record)| record.no.get() > missing.0);
-    behind.sort_by_key(|(_, record)| record.no.get());
+    sort_by_key(&mut behind, |(_, record)| record.no.get());
     match numbering {
         Numbering::Unclear => {}
         Numbering::New => {
@@ -75,7 +75,7 @@ pub(super) fn lower_count<D: ReadAt + Clone>(
         return Ok(());
     }
     let mut members = stage.members();
-    members.sort_by_key(|(_, record)| record.no.get());
+    sort_by_key(&mut members, |(_, record)| record.no.get());
     let changes = changes(stage, &members, |record| {
         record.md_count = U16::new(count - 1);
         if record.no.get() > missing.0 {
@@ -83,7 +83,7 @@ pub(super) fn lower_count<D: ReadAt + Clone>(
         }
     });
     let loss = Some(Loss::Components { count: 1, first: missing });
-    stage.records(BTreeSet::from([Code::ComponentMissing]), changes, loss, Vec::new(), Order::default())
+    stage.records(Set::from_iter([Code::ComponentMissing]), changes, loss, Vec::new(), Order::default())
 }
 
 /// Lets the cursor say how many entries the component has: those of the first one behind the gap may be called by two
