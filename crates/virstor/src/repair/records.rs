@@ -1,6 +1,5 @@
 //! Who is who, and how large: records that are lost, wrong, or disagree.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
@@ -20,12 +19,12 @@ use crate::format::{ByteOrder, ComponentFlags, MAGIC, MAP_ENTRY_LEN, MapEntry, N
 use crate::geometry::{ComponentIndex, VirtualChunk};
 use crate::io::ReadAt;
 use crate::map::scan;
-use crate::ordered;
+use crate::ordered::{self, Map, Set};
 
 pub(super) fn plan<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), RepairError> {
     let survey = stage.survey();
     let mut records =
-        Records { survey, targets: BTreeMap::new(), codes: BTreeSet::new(), rest: Rest::default() };
+        Records { survey, targets: Map::default(), codes: Set::default(), rest: Rest::default() };
     // What renames, counts or numbers comes alone: only then is every mixture that a cut can leave one that is
     // known.
     let report = stage.scene.report;
@@ -78,7 +77,7 @@ impl<D: ReadAt + Clone> Stage<'_, D> {
     /// Makes a step of records that change, and of entries that name components by their new numbers.
     pub(super) fn records(
         &mut self,
-        codes: BTreeSet<Code>,
+        codes: Set<Code>,
         changes: Vec<RecordChange>,
         loss: Option<Loss>,
         entries: Vec<EntryEdit>,
@@ -150,8 +149,8 @@ impl<D: ReadAt + Clone> Stage<'_, D> {
 struct Records {
     survey: Option<Survey>,
     /// What the records become, by seat.
-    targets: BTreeMap<usize, Target>,
-    codes: BTreeSet<Code>,
+    targets: Map<usize, Target>,
+    codes: Set<Code>,
     rest: Rest,
 }
 
@@ -172,7 +171,7 @@ struct Rest {
     /// The disk that is written last.
     last: Option<usize>,
     /// The disks whose record goes to their end, wherever it stood.
-    moved: BTreeSet<usize>,
+    moved: Set<usize>,
 }
 
 impl Records {
@@ -247,7 +246,7 @@ impl Records {
             before,
             after: before.unwrap_or_else(|| Record::decode(&[0; crate::format::RECORD_LEN])),
         };
-        &mut self.targets.entry(seat).or_insert_with(new).after
+        &mut self.targets.get_or_insert_with(seat, new).after
     }
 
     /// Changes the records of all members.
@@ -613,7 +612,7 @@ fn take_in_last_disk<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), 
     let after = new_record(stage, Some(&survey), seat, index);
     let change = RecordChange { seat, offset: stage.record_offset(seat), before: None, after };
     let loss = Some(Loss::Certainty(index));
-    stage.records(BTreeSet::from([code]), Vec::from([change]), loss, Vec::new(), Order::default())
+    stage.records(Set::from_iter([code]), Vec::from([change]), loss, Vec::new(), Order::default())
 }
 
 /// The components that are gone are taken out of the volume, where nothing lies on any of them.
