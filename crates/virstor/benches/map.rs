@@ -12,6 +12,7 @@ use virstor::format::{ByteOrder, MAP_ENTRY_LEN, MapEntry, Name, RECORD_LEN, Reco
 use virstor::geometry::{ChunkSize, ComponentIndex, PhysicalChunk};
 use virstor::io::{IoError, ReadAt};
 use virstor::map::scan;
+use virstor::ordered::Map;
 use virstor::plan::VolumeReader;
 
 /// Entries of a map: 1 PiB in chunks of 4 MiB.
