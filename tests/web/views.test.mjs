@@ -351,6 +351,22 @@ describe('views', { skip: !site || !chromium }, () => {
     await page.click('.line-label input');
     await page.until(() => document.querySelector('[data-repair-verdict=clean]') !== null);
     assert.ok(await page.evaluate(() => document.querySelector('.steps .lossy') !== null));
+
+    // No set is known whose plan has a step that is found to lose something: such a plan is put in its place.
+    assert.ok(await page.evaluate(() => document.querySelector('[data-repair=declined]') === null));
+    const why = 'virtual chunk 7 could not be read after it: the entry is cleared';
+    await page.evaluate((declined) => {
+      const { engine } = window.virstor;
+      const call = engine.call.bind(engine);
+      engine.call = async (method, ...rest) => {
+        const result = await call(method, ...rest);
+        return method === 'repair' ? { ...result, declined } : result;
+      };
+    }, why);
+    await page.click('.line-label input');
+    await page.until(() => document.querySelector('[data-repair=declined]') !== null);
+    const told = await page.evaluate(() => document.querySelector('[data-repair=declined]').innerText);
+    assert.equal(told, `No further step, for data would be lost: ${why}.`);
     assert.deepEqual(page.errors, []);
     await page.close();
   });

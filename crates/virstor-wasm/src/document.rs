@@ -250,57 +250,59 @@ impl ser::Serializer for &mut Writer {
     }
 }
 
-impl ser::SerializeSeq for &mut Writer {
-    type Ok = ();
-    type Error = Never;
+/// What is written item by item: these differ in the name of a method, and in how many begun items end with them.
+macro_rules! items {
+    ($($trait:ident: $method:ident, $end:expr;)*) => {$(
+        impl ser::$trait for &mut Writer {
+            type Ok = ();
+            type Error = Never;
 
-    fn serialize_element<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Never> {
-        value.serialize(&mut **self)
-    }
+            fn $method<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Never> {
+                value.serialize(&mut **self)
+            }
 
-    fn end(self) -> Result<(), Never> {
-        self.byte(END)
-    }
+            fn end(self) -> Result<(), Never> {
+                self.out.extend($end);
+                Ok(())
+            }
+        }
+    )*};
 }
 
-impl ser::SerializeTuple for &mut Writer {
-    type Ok = ();
-    type Error = Never;
-
-    fn serialize_element<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Never> {
-        value.serialize(&mut **self)
-    }
-
-    fn end(self) -> Result<(), Never> {
-        self.byte(END)
-    }
+items! {
+    SerializeSeq: serialize_element, [END];
+    SerializeTuple: serialize_element, [END];
+    SerializeTupleStruct: serialize_field, [END];
+    SerializeTupleVariant: serialize_field, [END, END];
 }
 
-impl ser::SerializeTupleStruct for &mut Writer {
-    type Ok = ();
-    type Error = Never;
+/// The same for what is written field by field.
+macro_rules! fields {
+    ($($trait:ident: $end:expr;)*) => {$(
+        impl ser::$trait for &mut Writer {
+            type Ok = ();
+            type Error = Never;
 
-    fn serialize_field<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Never> {
-        value.serialize(&mut **self)
-    }
+            fn serialize_field<T: ?Sized + Serialize>(
+                &mut self,
+                key: &'static str,
+                value: &T,
+            ) -> Result<(), Never> {
+                self.text(key);
+                value.serialize(&mut **self)
+            }
 
-    fn end(self) -> Result<(), Never> {
-        self.byte(END)
-    }
+            fn end(self) -> Result<(), Never> {
+                self.out.extend($end);
+                Ok(())
+            }
+        }
+    )*};
 }
 
-impl ser::SerializeTupleVariant for &mut Writer {
-    type Ok = ();
-    type Error = Never;
-
-    fn serialize_field<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Never> {
-        value.serialize(&mut **self)
-    }
-
-    fn end(self) -> Result<(), Never> {
-        self.out.extend([END, END]);
-        Ok(())
-    }
+fields! {
+    SerializeStruct: [END];
+    SerializeStructVariant: [END, END];
 }
 
 impl ser::SerializeMap for &mut Writer {
@@ -317,35 +319,6 @@ impl ser::SerializeMap for &mut Writer {
 
     fn end(self) -> Result<(), Never> {
         self.byte(END)
-    }
-}
-
-impl ser::SerializeStruct for &mut Writer {
-    type Ok = ();
-    type Error = Never;
-
-    fn serialize_field<T: ?Sized + Serialize>(&mut self, key: &'static str, value: &T) -> Result<(), Never> {
-        self.text(key);
-        value.serialize(&mut **self)
-    }
-
-    fn end(self) -> Result<(), Never> {
-        self.byte(END)
-    }
-}
-
-impl ser::SerializeStructVariant for &mut Writer {
-    type Ok = ();
-    type Error = Never;
-
-    fn serialize_field<T: ?Sized + Serialize>(&mut self, key: &'static str, value: &T) -> Result<(), Never> {
-        self.text(key);
-        value.serialize(&mut **self)
-    }
-
-    fn end(self) -> Result<(), Never> {
-        self.out.extend([END, END]);
-        Ok(())
     }
 }
 

@@ -1,10 +1,10 @@
-//! What a session refuses, as an object that JavaScript can tell apart.
+//! What a session refuses, as a document that JavaScript can tell apart.
 
 use serde::Serialize;
 use virstor::io::IoError;
 use wasm_bindgen::JsValue;
 
-use crate::object;
+use crate::document;
 
 /// Why a call gave nothing. `code` says which.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -100,6 +100,6 @@ impl Refusal {
 
 impl From<Refusal> for JsValue {
     fn from(refusal: Refusal) -> Self {
-        object::from(&refusal)
+        js_sys::Uint8Array::from(&document::bytes(&refusal)[..]).into()
     }
 }

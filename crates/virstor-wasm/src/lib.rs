@@ -5,26 +5,22 @@
 //! Everything is synchronous: a file is read by `FileReaderSync`, which only a worker has.
 //!
 //! ```text
-//! File -> source (FileReaderSync) -> cache (blocks) -> heap, volumes -> session -> typed arrays, small objects
+//! File -> source (FileReaderSync) -> cache (blocks) -> heap, volumes -> session -> typed arrays, documents
 //! ```
 //!
 //! Offsets and sizes are `BigInt` in JavaScript, numbers of chunks too; what has 32 bits or less is a `Number`.
-//! A refusal is thrown as an object with a `code` ([`error::Refusal`]).
+//! A refusal is thrown as a document with a `code` ([`error::Refusal`]).
 
 pub mod cache;
 pub mod digest;
 pub mod error;
 pub mod image;
-pub mod index;
-pub mod picture;
 pub mod repair;
-pub mod runs;
 pub mod search;
 pub mod session;
 pub mod source;
 
 mod document;
-mod object;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 

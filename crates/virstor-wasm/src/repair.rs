@@ -5,6 +5,7 @@ use js_sys::{Function, Uint8Array};
 use serde::Serialize;
 use virstor::io::ReadAt;
 use virstor::repair::Options;
+use virstor_index::{AnyDisk, MapIndex};
 use virstor_inspect::document::check::{FindingInfo, worth_checking};
 use virstor_inspect::document::info::Info;
 use virstor_inspect::document::repair::{RepairDocument, SavedPlan};
@@ -13,8 +14,8 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::document;
 use crate::error::Refusal;
-use crate::session::{Opened, Picture, Session, tell};
-use crate::source::AnyDisk;
+use crate::session::map::Picture;
+use crate::session::{Session, index_of, tell};
 
 /// What a repair would do, and what would come of it.
 #[derive(Serialize)]
@@ -25,6 +26,8 @@ struct Preview<'a> {
     /// What FreeBSD does with the set after.
     kernel_after: &'a str,
     plan: &'a SavedPlan,
+    /// Why planning ended early, if it did.
+    declined: Option<&'a str>,
     /// The findings that are left.
     left: &'a [FindingInfo],
     /// The document of `info` about the set after.
@@ -38,7 +41,7 @@ pub struct Repair {
     preview: Vec<u8>,
     sectors: Vec<Sector>,
     /// The volume as it would be.
-    after: Opened,
+    after: MapIndex,
 }
 
 /// The last sector of a component.
@@ -95,10 +98,11 @@ impl Session {
             verdict_after: document.verdict_after,
             kernel_after: &document.kernel_after,
             plan: &document.plan,
+            declined: document.declined.as_deref(),
             left: &document.left,
             info_after: Info::new(&plan.after, &[plan.after_volume]),
         };
-        let after = Opened::new(&plan.after, plan.after_volume);
+        let after = index_of(&plan.after, plan.after_volume);
         Ok(Repair { preview: document::bytes(&preview), sectors, after })
     }
 
@@ -124,8 +128,8 @@ impl Repair {
     ///
     /// [`Refusal::BadPicture`].
     pub fn picture(&mut self, first: u64, bits: u32, cells: usize) -> Result<Picture, Refusal> {
-        self.after.index_all();
-        self.after.picture(first, bits, cells)
+        self.after.step(u64::MAX);
+        Picture::of(&mut self.after, first, bits, cells)
     }
 
     /// How many last sectors of components change.

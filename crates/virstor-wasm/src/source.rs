@@ -1,12 +1,6 @@
 //! A file of the browser, read synchronously.
 
-use std::fmt;
-use std::ops::Range;
-use std::rc::Rc;
-
 use js_sys::Uint8Array;
-use virstor::io::{IoError, ReadAt};
-use virstor::overlay::OverlayDisk;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::FileReaderSync;
 
@@ -66,44 +60,6 @@ impl Fetch for Source {
         }
         bytes.copy_to(buf);
         Ok(())
-    }
-}
-
-/// A disk of a session: a file, a file as a specimen has it, or as it would be after a repair. Which of them is not part of the type, so that
-/// the engine is in the module once.
-#[derive(Clone)]
-pub struct AnyDisk(Rc<dyn ReadAt>);
-
-impl AnyDisk {
-    /// `disk`, whatever it is.
-    pub fn new(disk: impl ReadAt + 'static) -> Self {
-        Self(Rc::new(disk))
-    }
-}
-
-impl fmt::Debug for AnyDisk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AnyDisk({} bytes)", self.0.size())
-    }
-}
-
-impl From<OverlayDisk<AnyDisk>> for AnyDisk {
-    fn from(disk: OverlayDisk<AnyDisk>) -> Self {
-        Self::new(disk)
-    }
-}
-
-impl ReadAt for AnyDisk {
-    fn size(&self) -> u64 {
-        self.0.size()
-    }
-
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
-        self.0.read_at(offset, buf)
-    }
-
-    fn unreadable(&self, range: Range<u64>) -> Option<Range<u64>> {
-        self.0.unreadable(range)
     }
 }
 

@@ -5,13 +5,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use virstor::geometry::ComponentIndex;
-use virstor::plan::{Segment, SegmentPlace};
+use virstor::plan::{Segment, SegmentPlace, VolumeReader};
+use virstor_index::{AnyDisk, MapIndex, NO_COMPONENT, share};
 use virstor_inspect::{Heap, InputFile, Options};
 use virstor_testkit::golden::GoldenSet;
 use virstor_testkit::{SetBuilder, SparseDisk};
 use virstor_wasm::image::{Format, Image, Part};
-use virstor_wasm::index::MapIndex;
-use virstor_wasm::picture::{NO_COMPONENT, share};
 
 fn heap(disks: &[(String, SparseDisk)]) -> Rc<Heap<Arc<SparseDisk>>> {
     let file = |(name, disk): &(String, SparseDisk)| InputFile {
@@ -30,6 +29,13 @@ fn golden(name: &str) -> Vec<(String, SparseDisk)> {
     let files: std::collections::BTreeSet<String> =
         set.providers().into_iter().map(|provider| provider.file).collect();
     files.into_iter().map(|file| (file.clone(), set.disk(&file).clone())).collect()
+}
+
+/// An index that knows nothing yet.
+fn index_of(heap: &Heap<Arc<SparseDisk>>) -> MapIndex {
+    let volume = &heap.volumes()[0];
+    let disks = heap.disks(volume).into_iter().map(|(index, disk)| (index, AnyDisk::new(disk))).collect();
+    MapIndex::new(VolumeReader::new(volume.clone(), disks, heap.map_report(0).order, 1 << 20))
 }
 
 /// Sets of many kinds: whole, with a component missing, with entries that cannot be.
@@ -54,11 +60,11 @@ fn pictures_show_what_the_segments_say_at_every_zoom() {
         let mut reader = heap.reader(0, 1 << 20);
         let (size, chunk_size) = (reader.volume().size(), reader.volume().chunk_size.bytes());
         let segments: Vec<Segment> = reader.segments(0..size).collect();
-        let mut index = MapIndex::new(&reader);
-        while index.step(&mut reader, 37) {}
+        let mut index = index_of(&heap);
+        while index.step(37) {}
         for bits in 0..14 {
             let cell_size = chunk_size << bits;
-            let cells = index.picture(&mut reader, 0, bits, 1 << 20);
+            let cells = index.picture(0, bits, 1 << 20);
             assert_eq!(cells.len() as u64, size.div_ceil(cell_size));
             for (cell, start) in cells.iter().zip((0..).step_by(usize::try_from(cell_size).expect("small"))) {
                 let range = start..(start + cell_size).min(size);
@@ -92,8 +98,8 @@ fn every_run_is_found_by_its_number() {
         let mut reader = heap.reader(0, 1 << 20);
         let size = reader.volume().size();
         let segments: Vec<Segment> = reader.segments(0..size).collect();
-        let mut index = MapIndex::new(&reader);
-        while index.step(&mut reader, 11) {}
+        let mut index = index_of(&heap);
+        while index.step(11) {}
         assert_eq!(index.runs().count(), segments.len() as u64);
         for (number, segment) in (0..).zip(&segments) {
             assert_eq!(index.runs().known_before(number), (number, segment.start));
@@ -109,8 +115,8 @@ fn every_physical_chunk_knows_who_lies_on_it() {
         let heap = heap(&disks);
         let mut reader = heap.reader(0, 1 << 20);
         let (size, chunk_size) = (reader.volume().size(), reader.volume().chunk_size.bytes());
-        let mut index = MapIndex::new(&reader);
-        while index.step(&mut reader, 1000) {}
+        let mut index = index_of(&heap);
+        while index.step(1000) {}
         let mut used = std::collections::BTreeSet::new();
         for chunk in 0..size / chunk_size {
             let first =

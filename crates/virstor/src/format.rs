@@ -299,6 +299,7 @@ impl MapEntry {
     pub const ALLOCATED: u16 = 1;
 
     /// The entry that `bytes` hold.
+    #[inline]
     #[must_use]
     pub fn decode(bytes: [u8; MAP_ENTRY_LEN], order: ByteOrder) -> Self {
         match order {

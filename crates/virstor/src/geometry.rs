@@ -54,8 +54,21 @@ impl ChunkSize {
     }
 
     /// The virtual chunk that holds the virtual byte `position`, and where in that chunk it lies.
+    #[inline]
     #[must_use]
     pub fn split(self, position: u64) -> (VirtualChunk, u64) {
-        (VirtualChunk(position / self.bytes()), position % self.bytes())
+        let bytes = self.bytes();
+        // Almost all are powers of two, and a division is the slowest that is done to a run of entries.
+        let chunk =
+            if bytes.is_power_of_two() { position >> bytes.trailing_zeros() } else { position / bytes };
+        (VirtualChunk(chunk), position - chunk * bytes)
+    }
+
+    /// How many chunks `len` bytes from the first of one on touch.
+    #[inline]
+    #[must_use]
+    pub fn chunks_in(self, len: u64) -> u64 {
+        let (whole, rest) = self.split(len);
+        whole.0 + u64::from(rest > 0)
     }
 }

@@ -249,6 +249,7 @@ impl Tally {
 }
 
 /// Whether `entry` names a component and a chunk that exist. Of a missing component any chunk may exist.
+#[inline]
 #[must_use]
 pub fn is_valid(entry: MapEntry, bounds: &Bounds) -> bool {
     match bounds.get(entry.component.as_usize()) {
@@ -258,6 +259,7 @@ pub fn is_valid(entry: MapEntry, bounds: &Bounds) -> bool {
     }
 }
 
+#[inline]
 fn is_zero(bytes: &[u8]) -> bool {
     let (words, rest) = bytes.as_chunks::<64>();
     let ored = |word: &[u8; 64]| word.iter().fold(0, |all, byte| all | byte) == 0;
@@ -472,6 +474,7 @@ impl Page {
 }
 
 /// How many of the entries name one chunk after the other, from `first` on, which is the first of them.
+#[inline]
 fn row_len(entries: &[[u8; MAP_ENTRY_LEN]], first: MapEntry, order: ByteOrder) -> usize {
     let chunks = first.chunk.0..=u32::MAX;
     let goes_on = |(bytes, chunk): &(&[u8; MAP_ENTRY_LEN], u32)| {
@@ -480,6 +483,7 @@ fn row_len(entries: &[[u8; MAP_ENTRY_LEN]], first: MapEntry, order: ByteOrder) -
     entries.iter().zip(chunks).take_while(goes_on).count()
 }
 
+#[inline]
 fn leading_zeros(entries: &[[u8; MAP_ENTRY_LEN]]) -> usize {
     let groups = entries.as_chunks::<64>().0;
     let zero_groups = groups.iter().take_while(|group| is_zero(group.as_flattened())).count();

@@ -276,7 +276,7 @@ impl<D: ReadAt> Segments<'_, D> {
         let chunk_size = self.volume.chunk_size.bytes();
         let (chunk, within) = self.volume.chunk_size.split(self.next);
         let rest = self.end - self.next;
-        let wanted = (within + rest).div_ceil(chunk_size);
+        let wanted = self.volume.chunk_size.chunks_in(within + rest);
         let map = self.map.as_mut().filter(|map| chunk.0 < map.entries());
         let run = map.map_or(Run::Unreadable(u64::MAX), |map| map.run(chunk, wanted));
         let len_of = |chunks: u64| chunks.saturating_mul(chunk_size).saturating_sub(within).min(rest);

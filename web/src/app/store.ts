@@ -62,6 +62,11 @@ export async function openSample(): Promise<void> {
   await open(await sample());
 }
 
+/** So long, in milliseconds, the picture of a map is drawn before the check begins. */
+const HEAD_START = 500;
+
+const pause = (time: number) => new Promise((resolve) => setTimeout(resolve, time));
+
 /** Opens these files in place of all others. */
 export async function open(list: WireFile[]): Promise<void> {
   opening.abort();
@@ -74,7 +79,9 @@ export async function open(list: WireFile[]): Promise<void> {
     if (signal.aborted) return;
     [opened.value, phase.value, work.value] = [result, 'open', null];
     tellOfSpecimens(result);
-    void readMap();
+    // The picture first: on two processors the check would take one of them, and the files, from it.
+    await Promise.race([readMap(), pause(HEAD_START)]);
+    if (signal.aborted) return;
     await check(signal).catch((error: unknown) => {
       const again = error instanceof EngineError && error.code === 'engine-stopped' && !signal.aborted;
       return again ? check(signal) : Promise.reject(error);
@@ -146,8 +153,9 @@ async function check(signal: AbortSignal): Promise<void> {
   const progress = (stage: Stage) => (work.value = stage);
   const everything = await engine.everything({ signal, progress });
   if (signal.aborted) return;
-  const components = (info: Info) => info.volumes.map((volume) => volume.components.length).join();
-  if (opened.value && components(opened.value.info) !== components(everything.info)) {
+  // What a glance cannot know: components that are found late, and the byte order of a map that begins with zeros.
+  const basis = ({ volumes }: Info) => volumes.map(({ components, map }) => `${components.length} ${map.byte_order}`).join();
+  if (opened.value && basis(opened.value.info) !== basis(everything.info)) {
     await engine.lookAgain();
     void readMap();
   }

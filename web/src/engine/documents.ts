@@ -183,6 +183,8 @@ export interface RepairPreview {
   /** What FreeBSD does with the set after. */
   kernel_after: 'starts' | 'refuses' | 'panics';
   plan: SavedPlan;
+  /** Why planning ended early, if it did: what the steps that would come next would lose. */
+  declined: string | null;
   /** The findings that are left. */
   left: Finding[];
   /** The set after. */

@@ -6,11 +6,11 @@ import { Channel, type Options } from './channel';
 import { EngineError } from './failures';
 import type { Calls, Method, Opened, WireFile } from './protocol';
 
-/** So much of a map (4 million chunks), and of a file without a record, is read before something is shown. */
-const GLANCE = 32n << 20n;
+/** So much of a file without a record, and of a map, is read before something is shown. */
+const GLANCE: [search: bigint, map: bigint] = [32n << 20n, 1n << 20n];
 
 /** All of it. */
-const WHOLE = 1n << 63n;
+const WHOLE: [search: bigint, map: bigint] = [1n << 63n, 1n << 63n];
 
 /** What takes long. */
 const LONG: ReadonlySet<Method> = new Set<Method>([
@@ -59,7 +59,7 @@ export class Engine {
       if (channel.busy) channel.stop({ code: 'cancelled', message: 'other files were opened' });
     }
     [this.#behind, this.#fingerprint] = [null, null];
-    const opened = this.#front.call('open', [files, GLANCE], options);
+    const opened = this.#front.call('open', [files, ...GLANCE], options);
     this.#opened = opened;
     try {
       return await opened;
@@ -71,7 +71,7 @@ export class Engine {
   /** What `open` gives when it has read all maps, and searched all files, to their ends. */
   everything(options: Options<'open'> = {}): Promise<Opened> {
     if (!this.#behind) {
-      const behind = this.#back.call('open', [this.#files, WHOLE], options);
+      const behind = this.#back.call('open', [this.#files, ...WHOLE], options);
       this.#behind = behind;
       this.#fingerprint ??= behind.then(() => this.#back.call('fingerprint', []));
       // Who asks for it hears of it.
@@ -92,11 +92,11 @@ export class Engine {
 
   /** Lets what is looked at catch up with `everything`, which has found components that a glance did not. */
   async lookAgain(): Promise<void> {
-    await this.#front.call('open', [this.#files, WHOLE]);
+    await this.#front.call('open', [this.#files, ...WHOLE]);
   }
 
-  #reopen(reason: string, budget: bigint): void {
-    this.#opened = this.#front.call('open', [this.#files, budget]);
+  #reopen(reason: string, budget: typeof GLANCE): void {
+    this.#opened = this.#front.call('open', [this.#files, ...budget]);
     this.restarted(reason, this.#opened);
   }
 

@@ -126,7 +126,7 @@ export interface Stage {
 
 /** Every call that a worker answers: its arguments, its result, its progress. */
 export interface Calls {
-  open: { args: [files: WireFile[], budget: bigint]; result: Opened; progress: Stage };
+  open: { args: [files: WireFile[], search: bigint, map: bigint]; result: Opened; progress: Stage };
   status: { args: []; result: Status; progress: never };
   check: { args: []; result: Check; progress: Stage };
   json: { args: [verb: 'info' | 'dump' | 'status' | 'check' | 'report']; result: string; progress: Stage };

@@ -34,7 +34,7 @@ type Handler<M extends Method> = (
 ) => Calls[M]['result'] | Promise<Calls[M]['result']>;
 
 const handlers: { [M in Method]: Handler<M> } = {
-  open([files, budget], progress) {
+  open([files, search, map], progress) {
     session.free();
     planned?.free();
     planned = null;
@@ -43,7 +43,7 @@ const handlers: { [M in Method]: Handler<M> } = {
     for (const { file, size, label, provider, sectorSize, preferred } of files) {
       session.addFile(file, BigInt(size), label, provider, sectorSize, preferred ?? false);
     }
-    session.look(budget, stages('open', progress));
+    session.look(search, map, stages('open', progress));
     return {
       info: document(session.info()),
       dump: document(session.dump()),
@@ -187,7 +187,7 @@ const handlers: { [M in Method]: Handler<M> } = {
     digest.free();
     return hex;
   },
-  figures: () => session.figures(),
+  figures: () => document(session.figures()),
 };
 
 type Preview = Omit<RepairPreview, 'json' | 'sectors'>;
@@ -328,8 +328,9 @@ async function answer({ id, method, args }: Call): Promise<void> {
   }
 }
 
-/** Refusals of the engine are objects with a code already; anything else is the browser's. */
-function asFailure(error: unknown): Failure {
+/** Refusals of the engine are documents with a code; anything else is the browser's. */
+function asFailure(thrown: unknown): Failure {
+  const error = thrown instanceof Uint8Array ? decode(thrown) : thrown;
   if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string') {
     const refusal = error as Failure;
     return { ...refusal, message: refusal.message ?? sentence(refusal) };

@@ -87,8 +87,8 @@ function Volume({ volume, number, choose }: { volume: VolumeInfo; number: number
         <Figure name="Virtual size" value={formatSize(volume.virtual_size)} note={`${formatCount(volume.virtual_size)} bytes`} />
         <Figure
           name="Allocated"
-          value={formatSize(volume.allocated_chunks * volume.chunk_size)}
-          note={`${formatShare(volume.allocated_chunks, volume.virtual_chunks)} of ${plural(volume.virtual_chunks, 'chunk')}`}
+          value={opened.value?.whole ? formatSize(volume.allocated_chunks * volume.chunk_size) : 'counting …'}
+          note={`${opened.value?.whole ? `${formatShare(volume.allocated_chunks, volume.virtual_chunks)} of ` : ''}${plural(volume.virtual_chunks, 'chunk')}`}
         />
         <Figure
           name="Physical room"

@@ -51,7 +51,7 @@ export function Repair() {
 }
 
 function Plan({ preview, lossy }: { preview: RepairPreview; lossy: boolean }) {
-  const { plan, left } = preview;
+  const { plan, left, declined } = preview;
   const name = fileName(volume.value!.name, '-plan.json');
   const options = [...(lossy ? ['--lossy'] : []), ...volumeOption(opened.value!.info.volumes, volumeNumber.value)];
   return (
@@ -76,6 +76,11 @@ function Plan({ preview, lossy }: { preview: RepairPreview; lossy: boolean }) {
           <CommandLine line={commandLine('repair', files.value, ['--apply-plan', name])} />
           <Sectors preview={preview} />
         </>
+      )}
+      {declined && (
+        <p data-repair="declined">
+          <b class="refused">No further step, for data would be lost:</b> {declined}.
+        </p>
       )}
       {left.length > 0 && (
         <>

@@ -9,6 +9,7 @@ const MOST: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Runs {
     starts: Vec<u64>,
+    /// A power of two.
     step: u64,
     count: u64,
     last: Option<Segment>,
@@ -39,7 +40,7 @@ impl Runs {
     }
 
     fn begin(&mut self, start: u64) {
-        if self.count.is_multiple_of(self.step) {
+        if self.count & (self.step - 1) == 0 {
             if self.starts.len() == MOST {
                 let mut number = 0;
                 self.starts.retain(|_| {
@@ -48,7 +49,7 @@ impl Runs {
                 });
                 self.step *= 2;
             }
-            if self.count.is_multiple_of(self.step) {
+            if self.count & (self.step - 1) == 0 {
                 self.starts.push(start);
             }
         }

@@ -6,11 +6,11 @@
 
 use std::ops::Range;
 
-use virstor::assemble::Component;
-use virstor::geometry::ComponentIndex;
-use virstor::io::ReadAt;
-use virstor::plan::{Segment, SegmentPlace, VolumeReader};
+use virstor::assemble::{Component, Volume};
+use virstor::geometry::{ChunkSize, ComponentIndex};
+use virstor::plan::{Segment, SegmentPlace};
 
+use crate::disk::{Reader, Walk, segments};
 use crate::picture::{Cell, Painter, merge, share};
 use crate::runs::Runs;
 
@@ -37,15 +37,21 @@ pub struct Sums {
     pub lost: u64,
 }
 
-/// The index of one volume's map.
+/// The index of one volume's map, and the reader that it is made with.
 #[derive(Debug)]
 pub struct MapIndex {
-    chunk_size: u64,
-    size: u64,
+    reader: Reader,
     /// First byte that was not looked at yet.
     next: u64,
     /// Chunks of a tile, as a power of two.
     tile_bits: u32,
+    found: Found,
+}
+
+/// What was found in the stretch that was looked at.
+#[derive(Debug)]
+struct Found {
+    chunk_size: ChunkSize,
     tiles: Vec<Cell>,
     painter: Painter,
     runs: Runs,
@@ -65,112 +71,100 @@ struct Lane {
 impl MapIndex {
     /// An index of the volume of `reader` that knows nothing yet.
     #[must_use]
-    pub fn new<D: ReadAt>(reader: &VolumeReader<D>) -> Self {
+    pub fn new(reader: Reader) -> Self {
         let volume = reader.volume();
-        let (chunk_size, size) = (volume.chunk_size.bytes(), volume.size());
         let mut tile_bits = 0;
         while volume.virtual_chunks() >> tile_bits > MOST_TILES {
             tile_bits += 1;
         }
-        let tile_size = chunk_size.saturating_mul(1 << tile_bits);
-        let chunks = |component: &Component| {
-            u64::from(component.record.chunk_count.get()).min(component.len.div_ceil(chunk_size))
-        };
-        let all: u64 = volume.components.values().map(chunks).sum();
-        let owners = all <= MOST_OWNERS && volume.virtual_chunks() < u64::from(NOBODY);
-        let lane = |index: u16| {
-            let component = volume.components.get(&ComponentIndex(index))?;
-            Some(Lane::new(chunks(component), owners))
-        };
-        let count = volume.components.keys().next_back().map_or(0, |last| u32::from(last.0) + 1);
-        let numbers = (0..=u16::MAX).take(count as usize);
-        let lanes = if all <= MOST_LANE_CHUNKS { Ok(numbers.map(lane).collect()) } else { Err(all) };
-        Self {
-            chunk_size,
-            size,
-            next: 0,
-            tile_bits,
+        let tile_size = volume.chunk_size.bytes().saturating_mul(1 << tile_bits);
+        let found = Found {
+            chunk_size: volume.chunk_size,
             tiles: Vec::new(),
-            painter: Painter::new(tile_size, 0, size),
+            painter: Painter::new(tile_size, 0, volume.size()),
             runs: Runs::default(),
             sums: Sums::default(),
-            lanes,
-        }
+            lanes: lanes(volume),
+        };
+        Self { reader, next: 0, tile_bits, found }
     }
 
     /// Goes on by at most `chunks` chunks; gives whether there is more.
-    pub fn step<D: ReadAt>(&mut self, reader: &mut VolumeReader<D>, chunks: u64) -> bool {
-        let end = self.next.saturating_add(chunks.saturating_mul(self.chunk_size)).min(self.size);
+    pub fn step(&mut self, chunks: u64) -> bool {
+        let size = self.reader.volume().size();
+        let end = self.next.saturating_add(chunks.saturating_mul(self.chunk_size())).min(size);
         // A stretch of entries without a map is one segment, however long.
-        for segment in reader.segments(self.next..end) {
-            self.take(&segment);
+        for segment in self.reader.segments(self.next..end) {
+            self.found.take(&segment);
         }
         self.next = end;
-        end < self.size
+        end < size
     }
 
-    fn take(&mut self, segment: &Segment) {
-        let tiles = &mut self.tiles;
-        self.painter.take(segment, &mut |cell| tiles.push(cell));
-        self.runs.take(segment);
-        match segment.place {
-            SegmentPlace::Hole => self.sums.hole += segment.len,
-            SegmentPlace::Lost(_) => self.sums.lost += segment.len,
-            SegmentPlace::Data { component, offset } => {
-                self.sums.data += segment.len;
-                let lane =
-                    self.lanes.as_mut().ok().and_then(|lanes| lanes.get_mut(component.as_usize())?.as_mut());
-                if let Some(lane) = lane {
-                    lane.own(segment.start, offset, segment.len, self.chunk_size);
-                }
-            }
-        }
+    /// The volume that is looked at.
+    #[must_use]
+    pub fn volume(&self) -> &Volume {
+        self.reader.volume()
+    }
+
+    /// The reader that the index is made with.
+    #[must_use]
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// The segments of `range` (bytes of the volume), in order and without gaps, also where the index does not reach yet.
+    ///
+    /// # Panics
+    ///
+    /// When the range is not within the volume.
+    pub fn segments(&mut self, range: Range<u64>) -> Walk<'_> {
+        segments(&mut self.reader, range)
+    }
+
+    fn chunk_size(&self) -> u64 {
+        self.found.chunk_size.bytes()
     }
 
     /// Chunks that were looked at.
     #[must_use]
     pub fn done(&self) -> u64 {
-        self.next / self.chunk_size
+        self.next / self.chunk_size()
     }
 
     /// Chunks in all.
     #[must_use]
     pub fn chunks(&self) -> u64 {
-        self.size / self.chunk_size
+        self.reader.volume().virtual_chunks()
     }
 
     /// What was found so far.
     #[must_use]
     pub fn sums(&self) -> Sums {
-        self.sums
+        self.found.sums
     }
 
     /// The runs found so far.
     #[must_use]
     pub fn runs(&self) -> &Runs {
-        &self.runs
+        &self.found.runs
     }
 
     /// At most `cells` cells of `2^bits` chunks each, the first beginning at chunk `first`, a multiple of that. Cells
     /// that were not looked at yet, or lie behind the volume, are left out.
-    pub fn picture<D: ReadAt>(
-        &self,
-        reader: &mut VolumeReader<D>,
-        first: u64,
-        bits: u32,
-        cells: usize,
-    ) -> Vec<Cell> {
+    #[must_use]
+    pub fn picture(&mut self, first: u64, bits: u32, cells: usize) -> Vec<Cell> {
         if bits >= self.tile_bits {
             let tiles = usize::try_from(1_u64 << (bits - self.tile_bits)).unwrap_or(usize::MAX);
             let start = usize::try_from(first >> self.tile_bits).unwrap_or(usize::MAX);
-            let known = self.tiles.get(start..).unwrap_or_default();
+            let known = self.found.tiles.get(start..).unwrap_or_default();
             return known.chunks(tiles).take(cells).map(merge).collect();
         }
-        let cell_size = self.chunk_size << bits;
-        let start = first.saturating_mul(self.chunk_size).min(self.next);
+        let cell_size = self.chunk_size() << bits;
+        let start = first.saturating_mul(self.chunk_size()).min(self.next);
         let end = start.saturating_add(cell_size.saturating_mul(cells as u64)).min(self.next);
         let (mut painter, mut painted) = (Painter::new(cell_size, start, end), Vec::new());
-        for segment in reader.segments(start..end) {
+        for segment in self.reader.segments(start..end) {
             painter.take(&segment, &mut |cell| painted.push(cell));
         }
         painted
@@ -189,13 +183,13 @@ impl MapIndex {
         bits: u32,
         cells: usize,
     ) -> Result<Option<Vec<u8>>, u64> {
-        let lanes = self.lanes.as_ref().map_err(|chunks| *chunks)?;
+        let lanes = self.found.lanes.as_ref().map_err(|chunks| *chunks)?;
         let lane = lanes.get(component.as_usize()).and_then(Option::as_ref);
         Ok(lane.map(|lane| lane.picture(first, bits, cells)))
     }
 
     fn known_lane(&self, component: ComponentIndex) -> Option<&Lane> {
-        self.lanes.as_ref().ok()?.get(component.as_usize())?.as_ref()
+        self.found.lanes.as_ref().ok()?.get(component.as_usize())?.as_ref()
     }
 
     /// How many chunks of a component are used.
@@ -215,24 +209,57 @@ impl MapIndex {
     }
 
     /// As [`owner`](Self::owner), for volumes that are too large to keep the owners of: reads the map until it is found.
-    pub fn owner_by_search<D: ReadAt>(
-        &self,
-        reader: &mut VolumeReader<D>,
-        component: ComponentIndex,
-        chunk: u64,
-    ) -> Option<u64> {
+    pub fn owner_by_search(&mut self, component: ComponentIndex, chunk: u64) -> Option<u64> {
         let lane = self.known_lane(component)?;
         if lane.owners.is_some() || lane.used_in(chunk..chunk.saturating_add(1)) == 0 {
             return self.owner(component, chunk);
         }
-        let wanted = chunk * self.chunk_size;
-        let found = reader.segments(0..self.next).find_map(|segment| match segment.place {
+        let wanted = chunk * self.chunk_size();
+        let found = self.reader.segments(0..self.next).find_map(|segment| match segment.place {
             SegmentPlace::Data { component: there, offset } if there == component => {
                 (offset..offset + segment.len).contains(&wanted).then(|| segment.start + (wanted - offset))
             }
             _ => None,
         });
-        found.map(|byte| byte / self.chunk_size)
+        found.map(|byte| byte / self.chunk_size())
+    }
+}
+
+/// A lane for each component that is there; their chunks, when they are too many.
+fn lanes(volume: &Volume) -> Result<Vec<Option<Lane>>, u64> {
+    let chunks = |component: &Component| {
+        let room = component.len.div_ceil(volume.chunk_size.bytes());
+        u64::from(component.record.chunk_count.get()).min(room)
+    };
+    let all: u64 = volume.components.values().map(chunks).sum();
+    if all > MOST_LANE_CHUNKS {
+        return Err(all);
+    }
+    let owners = all <= MOST_OWNERS && volume.virtual_chunks() < u64::from(NOBODY);
+    let lane = |index: u16| {
+        let component = volume.components.get(&ComponentIndex(index))?;
+        Some(Lane::new(chunks(component), owners))
+    };
+    let count = volume.components.keys().next_back().map_or(0, |last| u32::from(last.0) + 1);
+    Ok((0..=u16::MAX).take(count as usize).map(lane).collect())
+}
+
+impl Found {
+    fn take(&mut self, segment: &Segment) {
+        let tiles = &mut self.tiles;
+        self.painter.take(segment, &mut |cell| tiles.push(cell));
+        self.runs.take(segment);
+        match segment.place {
+            SegmentPlace::Hole => self.sums.hole += segment.len,
+            SegmentPlace::Lost(_) => self.sums.lost += segment.len,
+            SegmentPlace::Data { component, offset } => {
+                self.sums.data += segment.len;
+                let lanes = self.lanes.as_mut().ok();
+                if let Some(lane) = lanes.and_then(|lanes| lanes.get_mut(component.as_usize())?.as_mut()) {
+                    lane.own(segment.start, offset, segment.len, self.chunk_size);
+                }
+            }
+        }
     }
 }
 
@@ -243,10 +270,10 @@ impl Lane {
     }
 
     /// Notes that `len` bytes from `start` of the volume on lie at `offset`.
-    fn own(&mut self, start: u64, offset: u64, len: u64, chunk_size: u64) {
-        let first = offset / chunk_size;
-        let end = (offset + len).div_ceil(chunk_size).min(self.chunks);
-        for (chunk, owner) in (first..end).zip(start / chunk_size..) {
+    fn own(&mut self, start: u64, offset: u64, len: u64, chunk_size: ChunkSize) {
+        let (first, within) = chunk_size.split(offset);
+        let end = (first.0 + chunk_size.chunks_in(within + len)).min(self.chunks);
+        for (chunk, owner) in (first.0..end).zip(chunk_size.split(start).0.0..) {
             let place = usize::try_from(chunk).expect("it is below the number of chunks");
             self.used[place / 64] |= 1 << (place % 64);
             if let Some(owners) = &mut self.owners {
