@@ -2,9 +2,8 @@
 
 use alloc::collections::BTreeSet;
 
-use super::Findings;
-use super::finding::{Code, Fault};
 use super::map_pass::{MapPass, Tally};
+use super::{Code, Fault, Findings};
 use crate::assemble::{Component, Volume};
 use crate::format::ComponentFlags;
 use crate::geometry::{ComponentIndex, PhysicalChunk};

@@ -3,10 +3,9 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::finding::{Code, Fault, Numbering, Torn};
 use super::map_pass::MapPass;
 use super::unclaimed::{LastSector, by_elimination, lost_record};
-use super::{Findings, Subject};
+use super::{Code, Fault, Findings, Numbering, Subject, Torn};
 use crate::assemble::{Candidate, Component, Problem, Unfit, Volume};
 use crate::change::naming::other_part;
 use crate::format::{Name, Record};

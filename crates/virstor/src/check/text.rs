@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::finding::{Because, Fault, Numbering, Torn};
+use super::{Because, Fault, Numbering, Torn};
 use crate::format::Printable;
 use crate::geometry::ComponentIndex;
 
