@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 
-use virstor::assemble::Volume;
+use virstor::assemble::{Component, Volume};
 use virstor::check::{Code, LISTED, Report};
 use virstor::io::ReadAt;
+use virstor::locate::Located;
 use virstor::patch::{Patch, groups, is_ambiguous};
 use virstor::plan::{SegmentPlace, VolumeReader};
 use virstor::repair::{Action, Options};
@@ -97,12 +98,16 @@ impl Case<'_> {
         }
     }
 
-    /// What volume `other` is after a repair of `volume`: parts of one may have been joined.
+    /// What volume `other` is after a repair of `volume`, by where its components lie: parts of one may have been joined.
     fn successor(&self, volume: usize, other: usize, made: &Plan<HostileDisk>) -> usize {
-        let identity = |volume: &Volume| (volume.name.bytes().to_vec(), volume.id);
-        let wanted = identity(&self.heap.volumes()[other]);
-        let same = made.after.volumes().iter().position(|volume| identity(volume) == wanted);
-        if volume == other { made.after_volume } else { same.unwrap_or(made.after_volume) }
+        let place = |(file, located): &(usize, Located)| (*file, located.start);
+        let old = |it: &Component| place(&self.heap.located()[it.candidate]);
+        let old: Vec<_> = self.heap.volumes()[other].components.values().map(old).collect();
+        let is_old = |it: &&Component| old.contains(&place(&made.after.located()[it.candidate]));
+        let common = |volume: &Volume| volume.components.values().filter(is_old).count();
+        let after = (0..made.after.volumes().len()).rev();
+        let most = after.max_by_key(|number| common(&made.after.volumes()[*number]));
+        if volume == other { made.after_volume } else { most.unwrap_or(made.after_volume) }
     }
 
     /// What could be read before reads the same, holes too. All bytes of a file are looked at twice at most.
