@@ -49,8 +49,8 @@ pub enum Fault {
     /// Nothing that was offered has this place.
     ComponentMissing {
         index: ComponentIndex,
-        /// Map entries that name it.
-        entries: u64,
+        /// Map entries that name it, where all of the map can be read.
+        entries: Option<u64>,
     },
     /// A record with the right name and id, and a version nobody wrote.
     RecordVersion {

@@ -162,7 +162,7 @@ impl Fault {
         let lossy_unless = |safe| if safe { Repair::Safe } else { Repair::Lossy };
         match self {
             // Without a component that nothing lies on the volume is smaller, and whole.
-            Self::ComponentMissing { entries: 0, index } if index.0 > 0 => Repair::Lossy,
+            Self::ComponentMissing { entries: Some(0), index } if index.0 > 0 => Repair::Lossy,
             Self::ComponentMissing { .. }
             | Self::RecordLost { because: Because::OneOfSeveral, .. }
             | Self::DataUnreadable { .. }
