@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 
-use virstor::assemble::Volume;
+use virstor::assemble::{Component, Volume};
 use virstor::check::{Code, LISTED, Report};
 use virstor::io::ReadAt;
+use virstor::locate::Located;
 use virstor::patch::{Patch, groups, is_ambiguous};
 use virstor::plan::{SegmentPlace, VolumeReader};
 use virstor::repair::{Action, Options};
@@ -68,6 +69,7 @@ impl Case<'_> {
             return;
         }
         if !gives_up {
+            self.size_stays(volume, &made);
             for other in 0..self.heap.volumes().len() {
                 self.nothing_is_lost(other, self.successor(volume, other, &made), &made);
             }
@@ -97,12 +99,28 @@ impl Case<'_> {
         }
     }
 
-    /// What volume `other` is after a repair of `volume`: parts of one may have been joined.
+    /// What volume `other` is after a repair of `volume`, by where its components lie: parts of one may have been joined.
     fn successor(&self, volume: usize, other: usize, made: &Plan<HostileDisk>) -> usize {
-        let identity = |volume: &Volume| (volume.name.bytes().to_vec(), volume.id);
-        let wanted = identity(&self.heap.volumes()[other]);
-        let same = made.after.volumes().iter().position(|volume| identity(volume) == wanted);
-        if volume == other { made.after_volume } else { same.unwrap_or(made.after_volume) }
+        let place = |(file, located): &(usize, Located)| (*file, located.start);
+        let old = |it: &Component| place(&self.heap.located()[it.candidate]);
+        let old: Vec<_> = self.heap.volumes()[other].components.values().map(old).collect();
+        let is_old = |it: &&Component| old.contains(&place(&made.after.located()[it.candidate]));
+        let common = |volume: &Volume| volume.components.values().filter(is_old).count();
+        let after = (0..made.after.volumes().len()).rev();
+        let most = after.max_by_key(|number| common(&made.after.volumes()[*number]));
+        if volume == other { made.after_volume } else { most.unwrap_or(made.after_volume) }
+    }
+
+    /// The volume has as many chunks as before, but for one that was not whole.
+    fn size_stays(&self, volume: usize, made: &Plan<HostileDisk>) {
+        let (before, after) = (&self.heap.volumes()[volume], &made.after.volumes()[made.after_volume]);
+        let (size, kept) = (before.size(), after.size());
+        // Where records disagree most of them decide, and what has no map may turn out to be a part of another
+        // volume: both can be shorter than the first record says, by what nothing lies in.
+        let disagree = made.before.findings.iter().any(|finding| finding.code() == Code::RecordsDisagree);
+        let unsure = disagree || !made.before.whole;
+        let is_whole = size.saturating_sub(kept) < before.chunk_size.bytes();
+        assert!(unsure || is_whole, "{size} bytes have become {kept}");
     }
 
     /// What could be read before reads the same, holes too. All bytes of a file are looked at twice at most.
@@ -112,12 +130,6 @@ impl Case<'_> {
         let (mut before, mut after) =
             (self.heap.reader(volume, 1 << 20), made.after.reader(after_volume, 1 << 20));
         let (size, kept) = (before.volume().size(), after.volume().size());
-        let chunk_size = before.volume().chunk_size.bytes();
-        // Where records disagree most of them decide, and what has no map may turn out to be a part of another
-        // volume: both can be shorter than the first record says, by what nothing lies in.
-        let disagree = made.before.findings.iter().any(|finding| finding.code() == Code::RecordsDisagree);
-        let unsure = disagree || !made.before.whole;
-        assert!(unsure || size.saturating_sub(kept) < chunk_size, "{size} bytes have become {kept}");
         let is_data = |place: &SegmentPlace| matches!(place, SegmentPlace::Data { .. });
         // Holes stay holes, unless the map was read in the wrong byte order.
         let converted = made.steps.iter().any(|step| matches!(step.step.action, Action::ConvertMap { .. }));

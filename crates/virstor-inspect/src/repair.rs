@@ -110,8 +110,8 @@ pub fn plan<D: ReadAt + Clone>(
     plan_on(heap, volume, look, options, progress)
 }
 
-/// As [`plan`], for callers that hide both their disks and the overlay behind one type: the code that looks at a heap is
-/// there once then, which in a browser is a quarter of all there is to load.
+/// As [`plan`], for callers that hide both their disks and the overlay behind one type: the code that looks at a heap
+/// is there once then, which in a browser is a quarter of all there is to load.
 ///
 /// # Errors
 ///

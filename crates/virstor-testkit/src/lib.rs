@@ -3,20 +3,22 @@
 //! ```text
 //!  disks       SparseDisk, Counting, Failing      memory that behaves like a disk, or misbehaves on request
 //!              Machine                            disks with caches, and every state a power cut can leave
+//!              DiskLog                            an undo log on one of its disks
 //!  fixtures    golden, vectors, pattern           what FreeBSD's own code did, and the bytes it wrote
 //!  specimens   Record, MapEntry, SetBuilder       sets of any shape, encoded independently of the engine
 //!              hostile                            heaps of files with anything wrong, made from any bytes
 //!  chance      SplitMix64                         the same numbers for the same seed, everywhere
 //! ```
 //!
-//! The kit takes the engine's [`virstor::io`] traits and nothing else from it: a format error in the engine
-//! must not be repeated here, or no test would see it. Loaders panic, with the file's name, when a fixture
+//! The kit takes traits from the engine ([`virstor::io`], and where an undo log goes) and nothing else: a format error
+//! in the engine must not be repeated here, or no test would see it. Loaders panic, with the file's name, when a fixture
 //! is absent or damaged: a test cannot go on without it.
 
 use std::path::{Path, PathBuf};
 
 mod counting;
 mod digest;
+mod disk_log;
 mod failing;
 pub mod golden;
 pub mod hostile;
@@ -32,6 +34,7 @@ pub mod vectors;
 
 pub use counting::Counting;
 pub use digest::{sha256_hex, sha256_of_file};
+pub use disk_log::DiskLog;
 pub use failing::Failing;
 pub use golden::{GoldenSet, write_sparsely};
 pub use machine::{Cut, Machine, MachineDisk};

@@ -23,8 +23,11 @@
 //! than 512 bytes for each byte of the map that is not zero), some hundred bytes for each component the record
 //! counts, and [`LISTED`] findings of each kind; the rest of a kind is counted.
 
+mod about;
 mod allocation;
+mod code;
 mod deep;
+mod fault;
 mod finding;
 pub(crate) mod map_pass;
 pub(crate) mod ownership;
@@ -33,13 +36,16 @@ pub(crate) mod sizes;
 mod text;
 pub(crate) mod unclaimed;
 mod unreadable;
+mod weight;
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
+pub use self::code::Code;
 pub use self::deep::{Hearers, Orphan, deep};
-pub use self::finding::{Because, Code, Fault, Finding, Numbering, Repair, Severity, Torn};
+pub use self::fault::{Because, Fault, Numbering, Torn};
+pub use self::finding::{Finding, Repair, Severity};
 pub use self::text::Party;
 use crate::assemble::{Assembly, Candidate, Problem, Volume};
 use crate::change::naming::other_part;

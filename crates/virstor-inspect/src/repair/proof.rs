@@ -3,8 +3,8 @@
 //! Whoever plans a stage may be wrong, on a set that nobody has thought of. So what is planned is not trusted: each
 //! byte of the volume that lay somewhere before, by the map and the records as they were read then, has to be found
 //! after, by the map and the records as they are read after, in the same place with no patch over it, or where a patch
-//! put a copy of just that byte. The overlay knows where its bytes come from, so the data is not read for that. And what
-//! was a hole stays one: the old bytes of a chunk that an entry comes to name were never the volume's.
+//! put a copy of just that byte. The overlay knows where its bytes come from, so the data is not read for that. And
+//! what was a hole stays one: the old bytes of a chunk that an entry comes to name were never the volume's.
 
 use std::ops::{Range, RangeInclusive};
 
@@ -72,10 +72,10 @@ const MOST_COMPARED: u64 = 64 << 20;
 /// The first virtual chunk that `steps`, which lead from `before` to `after`, do not leave what it is, and what becomes
 /// of it.
 ///
-/// Bytes that show the map or a record, because the chunk lies over them, are not the volume's: they may be others after,
-/// but have to be somewhere. Exempt are chunks that a step gives up for want of room, as many as it says, and holes where
-/// a map gets its byte order: read the other way round entries are taken for unallocated. `numbers` says which disk of
-/// the overlays a file is.
+/// Bytes that show the map or a record, because the chunk lies over them, are not the volume's: they may be others
+/// after, but have to be somewhere. Exempt are chunks that a step gives up for want of room, as many as it says, and
+/// holes where a map gets its byte order: read the other way round entries are taken for unallocated. `numbers` says
+/// which disk of the overlays a file is.
 ///
 /// It takes one look at both maps, and memory for a megabyte of each.
 pub(super) fn first_loss<X: ReadAt + Clone, Y: ReadAt + Clone, D: ReadAt>(

@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use virstor::assemble::Volume;
 use virstor::format::MAP_ENTRY_LEN;
-use virstor::io::{IoError, Window, WriteAt};
+use virstor::io::Window;
 use virstor::patch::Patch;
 use virstor::plan::{Segment, SegmentPlace};
 use virstor::repair;
-use virstor::undo::{ChangeError, DiskHeader, Header, LogSink, UndoLog, perform};
+use virstor::undo::{ChangeError, DiskHeader, Header, UndoLog, perform};
 use virstor_inspect::document::info::Info;
 use virstor_inspect::repair::{Declined, Plan, plan};
 use virstor_inspect::{Heap, InputFile, Options};
 use virstor_testkit::golden::{GoldenSet, Provider};
-use virstor_testkit::{Machine, MachineDisk, SparseDisk};
+use virstor_testkit::{DiskLog, Machine, MachineDisk, SparseDisk};
 
 /// Some files, in the order in which FreeBSD is offered them.
 #[derive(Clone, PartialEq, Eq)]
@@ -150,24 +150,6 @@ fn not_its_own(volume: &Volume, segment: &Segment) -> Vec<Range<u64>> {
     shown.map(|range| segment.start + range.start - offset..segment.start + range.end - offset).collect()
 }
 
-/// A log on the machine's last disk.
-pub(crate) struct DiskLog {
-    disk: MachineDisk,
-    at: u64,
-}
-
-impl LogSink for DiskLog {
-    fn append(&mut self, bytes: &[u8]) -> Result<(), IoError> {
-        self.disk.write_at(self.at, bytes)?;
-        self.at += bytes.len() as u64;
-        Ok(())
-    }
-
-    fn make_durable(&mut self) -> Result<(), IoError> {
-        self.disk.flush()
-    }
-}
-
 /// An empty disk for a log.
 pub(crate) fn log_disk() -> SparseDisk {
     SparseDisk::new(64 << 20)
@@ -185,7 +167,7 @@ pub(crate) fn apply(plan: &Plan<Arc<SparseDisk>>, machine: &Machine) -> Result<(
     });
     let header = Header { name: plan.name, id: plan.id, verb: "repair".into(), disks: headers.collect() };
     let patches: Vec<Patch> = plan.steps.iter().flat_map(|step| step.step.patches.clone()).collect();
-    let mut log = DiskLog { disk: disks[disks.len() - 1].clone(), at: 0 };
+    let mut log = DiskLog::new(disks[disks.len() - 1].clone());
     perform(&header, &patches, &windows, &mut log, &mut |_, _| {})
 }
 

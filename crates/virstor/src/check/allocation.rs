@@ -1,8 +1,7 @@
 //! Allocation: what the records say about it, what the map says, and what FreeBSD would do next.
 
-use super::Findings;
-use super::finding::{Code, Fault};
 use super::map_pass::{MapPass, Tally};
+use super::{Code, Fault, Findings};
 use crate::assemble::{Component, Volume};
 use crate::format::ComponentFlags;
 use crate::geometry::{ComponentIndex, PhysicalChunk};

@@ -5,9 +5,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::{ControlFlow, Range};
 
-use super::finding::{Fault, Finding};
 use super::map_pass::chunk_room;
 use super::ownership::Ownership;
+use super::{Fault, Finding};
 use crate::assemble::{Component, Volume};
 use crate::format::{ByteOrder, MAP_ENTRY_LEN};
 use crate::geometry::{ComponentIndex, PhysicalChunk};

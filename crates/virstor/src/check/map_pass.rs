@@ -6,9 +6,8 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 use core::ops::ControlFlow;
 
-use super::Findings;
-use super::finding::{Code, Fault};
 use super::ownership::Ownership;
+use super::{Code, Fault, Findings};
 use crate::assemble::{Component, Volume};
 use crate::format::{ByteOrder, MAP_ENTRY_LEN, MapEntry};
 use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};

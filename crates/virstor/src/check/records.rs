@@ -2,10 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::finding::{Code, Fault, Numbering, Torn};
 use super::map_pass::MapPass;
 use super::unclaimed::{LastSector, by_elimination, lost_record};
-use super::{Findings, Subject};
+use super::{Code, Fault, Findings, Numbering, Subject, Torn};
 use crate::assemble::{Candidate, Component, Problem, Unfit, Volume};
 use crate::change::naming::other_part;
 use crate::format::{Name, Record};
@@ -46,7 +45,7 @@ pub(super) fn judge<D: ReadAt>(
     let missing: Vec<ComponentIndex> = missing.into_iter().filter(|index| !found(index)).collect();
     let alone = missing.len() == 1;
     for index in missing {
-        let entries = pass.tallies[index.as_usize()].entries;
+        let entries = pass.whole.then(|| pass.tallies[index.as_usize()].entries);
         let eliminated = || by_elimination(subject, pass, last_sectors, index).filter(|_| alone);
         let lost = lost_record(volume, pass, last_sectors, index).or_else(eliminated);
         findings.push(lost.unwrap_or(Fault::ComponentMissing { index, entries }));

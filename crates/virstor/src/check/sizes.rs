@@ -1,8 +1,7 @@
 //! What the records say about sizes, against each other and against the disks.
 
-use super::Findings;
-use super::finding::Fault;
 use super::map_pass::MapPass;
+use super::{Fault, Findings};
 use crate::assemble::{Component, Volume};
 use crate::format::MAP_ENTRY_LEN;
 use crate::geometry::ComponentIndex;

@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::finding::{Because, Fault, Numbering, Torn};
+use super::{Because, Fault, Numbering, Torn};
 use crate::format::Printable;
 use crate::geometry::ComponentIndex;
 
@@ -27,13 +27,14 @@ impl Fault {
         let component = |index: &ComponentIndex| name(Party::Component(*index));
         let candidate = |candidate: &usize| name(Party::Candidate(*candidate));
         match self {
-            Self::ComponentMissing { index, entries: 0 } => {
-                format!("component {index} is missing; no data lies on it")
-            }
             Self::ComponentMissing { index: ComponentIndex(0), .. } => {
                 "component 0 is missing, and the allocation map with it".into()
             }
-            Self::ComponentMissing { index, entries } => {
+            Self::ComponentMissing { index, entries: None } => format!("component {index} is missing"),
+            Self::ComponentMissing { index, entries: Some(0) } => {
+                format!("component {index} is missing; no data lies on it")
+            }
+            Self::ComponentMissing { index, entries: Some(entries) } => {
                 format!("component {index} is missing, and {} on it", chunks_lie(*entries))
             }
             Self::RecordVersion { candidate: number, index, version, .. } => format!(

@@ -5,9 +5,8 @@ use alloc::vec::Vec;
 
 use core::ops::ControlFlow;
 
-use super::finding::{Because, Fault};
 use super::map_pass::MapPass;
-use super::{Findings, Subject};
+use super::{Because, Fault, Findings, Subject};
 use crate::assemble::{Component, Volume};
 use crate::format::{ByteOrder, ComponentFlags, MAP_ENTRY_LEN, MapEntry, RECORD_LEN, Record, VERSION};
 use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
@@ -90,7 +89,8 @@ pub(crate) struct OwnChunks {
     pub(crate) next: u32,
 }
 
-/// What the map of `volume` at the start of `disk`, which has no record, says of that disk; `None` when it does not fit.
+/// What the map of `volume` at the start of `disk`, which has no record, says of that disk; `None` when it does not
+/// fit.
 ///
 /// The kernel hands chunks out in a row behind the reserve. So where the chunks that are named are in a row, the
 /// first of them says how long the reserve is; it is twice the map otherwise, as label makes it.

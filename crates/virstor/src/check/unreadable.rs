@@ -2,8 +2,7 @@
 
 use alloc::collections::BTreeMap;
 
-use super::Findings;
-use super::finding::Fault;
+use super::{Fault, Findings};
 use crate::assemble::Volume;
 use crate::format::ByteOrder;
 use crate::geometry::ComponentIndex;

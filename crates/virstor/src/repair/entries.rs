@@ -141,8 +141,8 @@ impl Judge {
         }
     }
 
-    /// Copies the chunk that `entry` names to a free one, if there is one, and lets the entry name that; or gives it up.
-    /// Whether the entry changes.
+    /// Copies the chunk that `entry` names to a free one, if there is one, and lets the entry name that; or gives it
+    /// up. Whether the entry changes.
     fn copy<D: ReadAt + Clone>(
         &mut self,
         stage: &Stage<'_, D>,

@@ -282,13 +282,32 @@ fn a_remove_that_stopped_half_way_is_found() {
 }
 
 #[test]
-fn lost_data_on_a_missing_component_is_counted() {
-    let mut files = sound(12).build();
-    files.remove(1);
-    expect(&check_files(&files), &["fatal component-missing c1 none"]);
-    let mut files = sound(12).build();
-    files.remove(0);
-    expect(&check_files(&files), &["fatal component-missing c0 none"]);
+fn lost_data_on_a_missing_component_is_counted_where_the_map_is_known() {
+    for (gone, codes, says) in [
+        (
+            &[1][..],
+            &["fatal component-missing c1 none"][..],
+            "component 1 is missing, and 7 chunks of data lie on it",
+        ),
+        (
+            &[0],
+            &["fatal component-missing c0 none"],
+            "component 0 is missing, and the allocation map with it",
+        ),
+        (
+            &[0, 2],
+            &["fatal component-missing c0 none", "fatal component-missing c2 none"],
+            "component 0 is missing, and the allocation map with it; component 2 is missing",
+        ),
+    ] {
+        let mut files = sound(12).build();
+        gone.iter().rev().for_each(|file| _ = files.remove(*file));
+        let report = check_files(&files);
+        expect(&report, codes);
+        let messages: Vec<_> =
+            report.findings.iter().map(|finding| finding.fault.message(&|_| String::new())).collect();
+        assert_eq!(messages.join("; "), says);
+    }
 }
 
 #[test]

@@ -2,34 +2,16 @@
 
 use virstor::format::Name;
 use virstor::geometry::ComponentIndex;
-use virstor::io::{IoError, ReadAt, WriteAt};
+use virstor::io::ReadAt;
 use virstor::patch::{Patch, is_ambiguous};
-use virstor::undo::{ChangeError, DiskHeader, Header, LogSink, UndoLog, perform};
-use virstor_testkit::{Machine, MachineDisk, SparseDisk, SplitMix64};
+use virstor::undo::{ChangeError, DiskHeader, Header, UndoLog, perform};
+use virstor_testkit::{DiskLog, Machine, MachineDisk, SparseDisk, SplitMix64};
 
 /// Size of each disk, in bytes.
 pub(crate) const SIZE: u64 = 16 << 10;
 
 /// What every disk guards: its first two and its last sector.
 const GUARDED: [core::ops::Range<u64>; 2] = [0..1024, SIZE - 512..SIZE];
-
-/// A log on a disk: appending is writing behind what is there.
-pub(crate) struct DiskLog {
-    disk: MachineDisk,
-    at: u64,
-}
-
-impl LogSink for DiskLog {
-    fn append(&mut self, bytes: &[u8]) -> Result<(), IoError> {
-        self.disk.write_at(self.at, bytes)?;
-        self.at += bytes.len() as u64;
-        Ok(())
-    }
-
-    fn make_durable(&mut self) -> Result<(), IoError> {
-        self.disk.flush()
-    }
-}
 
 /// Two disks of chance, and one for the log, with leftovers on it.
 pub(crate) fn disks(random: &mut SplitMix64) -> Vec<SparseDisk> {
@@ -86,7 +68,7 @@ pub(crate) fn change(machine: &Machine, patches: &[Patch]) -> Result<(), ChangeE
     let disk_headers = disks[..2].iter().map(header).collect();
     let name = Name(*b"data\0\0\0\0\0\0\0\0\0\0\0\0");
     let header = Header { name, id: 7, verb: "test".into(), disks: disk_headers };
-    let mut log = DiskLog { disk: disks[2].clone(), at: 0 };
+    let mut log = DiskLog::new(disks[2].clone());
     perform(&header, patches, &disks[..2], &mut log, &mut |_, _| {})
 }
 

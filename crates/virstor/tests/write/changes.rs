@@ -13,9 +13,9 @@ use virstor::kernel::{Kernel, Outcome, Provider as Tasted, Tunables, plain_scann
 use virstor::label::Provider;
 use virstor::patch::{Patch, perform};
 use virstor::undo::{self, ChangeError, DiskHeader, Header, LogSink, UndoLog};
-use virstor_testkit::{Decisions, Machine, SparseDisk, SplitMix64, for_each_seed};
+use virstor_testkit::{Decisions, DiskLog, Machine, SparseDisk, SplitMix64, for_each_seed};
 
-use crate::log::{self, DiskLog, header};
+use crate::log::{self, header};
 use crate::members::with_spare_disks;
 use crate::model::{Operation, apply, perform as operate, random_operation};
 use crate::on_disk::OnDisk;

@@ -3,10 +3,10 @@
 use virstor::change::import::{Import, ImportError};
 use virstor::io::IoError;
 use virstor::undo::{ChangeError, Journal, Kept, LogSink, UndoLog};
-use virstor_testkit::{Machine, SparseDisk, SplitMix64, for_each_seed};
+use virstor_testkit::{DiskLog, Machine, SparseDisk, SplitMix64, for_each_seed};
 
 use crate::changes::{Either, assert_clean, examined, members, used_set};
-use crate::log::{DiskLog, header, undo};
+use crate::log::{header, undo};
 use crate::set::{CHUNK, contents, disks_of, open, small_set};
 
 /// A log that goes nowhere.

@@ -3,33 +3,9 @@
 use std::slice::from_ref;
 
 use virstor::format::Name;
-use virstor::io::{IoError, ReadAt, WriteAt};
-use virstor::undo::{DiskHeader, Header, LogSink, UndoLog};
+use virstor::io::ReadAt;
+use virstor::undo::{DiskHeader, Header, UndoLog};
 use virstor_testkit::{Machine, MachineDisk};
-
-/// A log on a disk of its own.
-pub(crate) struct DiskLog {
-    disk: MachineDisk,
-    at: u64,
-}
-
-impl DiskLog {
-    pub(crate) fn new(disk: MachineDisk) -> Self {
-        Self { disk, at: 0 }
-    }
-}
-
-impl LogSink for DiskLog {
-    fn append(&mut self, bytes: &[u8]) -> Result<(), IoError> {
-        self.disk.write_at(self.at, bytes)?;
-        self.at += bytes.len() as u64;
-        Ok(())
-    }
-
-    fn make_durable(&mut self) -> Result<(), IoError> {
-        self.disk.flush()
-    }
-}
 
 /// What a log of a change of these disks begins with. The records are guarded.
 pub(crate) fn header(disks: &[MachineDisk]) -> Header {
