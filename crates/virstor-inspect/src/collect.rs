@@ -7,7 +7,6 @@
 //! specimen, but for chunks that lie inside the map, where the set has such damage.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 
 use virstor::assemble::Volume;
@@ -16,7 +15,7 @@ use virstor::format::{ByteOrder, ComponentFlags, MAP_ENTRY_LEN, RECORD_LEN, Reco
 use virstor::geometry::ComponentIndex;
 use virstor::io::{IoError, ReadAt};
 use virstor::locate::Place;
-use virstor::ordered;
+use virstor::ordered::{self, Map};
 use virstor::specimen::{FileInfo, Purpose, Writer};
 
 use crate::heap::{Heap, Progress, Stage};
@@ -137,7 +136,7 @@ struct Places {
     /// What was looked at, and is not worth keeping.
     blanks: Vec<Range<u64>>,
     /// What is kept as it is.
-    spots: BTreeMap<u64, Vec<u8>>,
+    spots: Map<u64, Vec<u8>>,
     /// Maps, which are longer.
     maps: Vec<(Range<u64>, ByteOrder)>,
 }
@@ -253,7 +252,7 @@ impl Places {
             let range = cut[0]..cut[1];
             let map = maps.iter().find(|(map, _)| map.contains(&range.start));
             let spot =
-                self.spots.range(..=range.start).rev().take(MOST_OVERLAPPING).find_map(|(start, bytes)| {
+                self.spots.up_to(&range.start).rev().take(MOST_OVERLAPPING).find_map(|(start, bytes)| {
                     let from = usize::try_from(range.start - start).ok()?;
                     let len = usize::try_from(range.end - range.start).ok()?;
                     bytes.get(from..from.checked_add(len)?)
@@ -291,9 +290,9 @@ fn read(disk: &impl ReadAt, offset: u64) -> Option<[u8; RECORD_LEN]> {
 }
 
 /// The sectors without which the partitions of `disk` would not be found, and no code from the boot sector.
-fn table_sectors(disk: &impl ReadAt, sector_size: Option<u32>) -> BTreeMap<u64, Vec<u8>> {
+fn table_sectors(disk: &impl ReadAt, sector_size: Option<u32>) -> Map<u64, Vec<u8>> {
     let recording = Recording { disk, seen: RefCell::default() };
-    let Ok(partitions) = virstor_partitions::find(&recording, sector_size) else { return BTreeMap::new() };
+    let Ok(partitions) = virstor_partitions::find(&recording, sector_size) else { return Map::default() };
     let mut spots = Spots { size: disk.size(), spots: recording.seen.into_inner() };
     let suffices =
         |spots: &Spots| virstor_partitions::find(spots, sector_size).is_ok_and(|found| found == partitions);
@@ -309,7 +308,7 @@ fn table_sectors(disk: &impl ReadAt, sector_size: Option<u32>) -> BTreeMap<u64, 
         let code = boot[..BOOT_CODE].to_vec();
         boot[..BOOT_CODE].fill(0);
         if !suffices(&spots) {
-            spots.spots.entry(0).and_modify(|boot| boot[..BOOT_CODE].copy_from_slice(&code));
+            spots.spots.get_mut(&0).expect("it was found above")[..BOOT_CODE].copy_from_slice(&code);
         }
     }
     spots.spots
@@ -318,7 +317,7 @@ fn table_sectors(disk: &impl ReadAt, sector_size: Option<u32>) -> BTreeMap<u64, 
 /// A disk that remembers what was read from it.
 struct Recording<'a, D> {
     disk: &'a D,
-    seen: RefCell<BTreeMap<u64, Vec<u8>>>,
+    seen: RefCell<Map<u64, Vec<u8>>>,
 }
 
 impl<D: ReadAt> ReadAt for Recording<'_, D> {
@@ -329,7 +328,7 @@ impl<D: ReadAt> ReadAt for Recording<'_, D> {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
         self.disk.read_at(offset, buf)?;
         let mut seen = self.seen.borrow_mut();
-        let longest = seen.entry(offset).or_default();
+        let longest = seen.get_or_insert_with(offset, Vec::new);
         if longest.len() < buf.len() {
             *longest = buf.to_vec();
         }
@@ -340,7 +339,7 @@ impl<D: ReadAt> ReadAt for Recording<'_, D> {
 /// A disk that has nothing but what was read from another.
 struct Spots {
     size: u64,
-    spots: BTreeMap<u64, Vec<u8>>,
+    spots: Map<u64, Vec<u8>>,
 }
 
 impl ReadAt for Spots {

@@ -318,7 +318,7 @@ impl<D: ReadAt + Clone> Heap<D> {
             let (file, located) = &self.located[candidate];
             window(*file, &self.files[*file], located.start, located.len).expect("it was read before")
         };
-        ordered::map(volume.components.iter().map(|(index, component)| (*index, disk(component.candidate))))
+        ordered::tree(volume.components.iter().map(|(index, component)| (*index, disk(component.candidate))))
     }
 
     fn scan_maps(&mut self, scans: &mut Scans, progress: &mut Progress<'_>) {

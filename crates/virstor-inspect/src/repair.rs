@@ -5,7 +5,6 @@
 
 mod proof;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use virstor::assemble::Volume;
@@ -15,6 +14,7 @@ use virstor::format::{MAP_ENTRY_LEN, Name};
 use virstor::geometry::ComponentIndex;
 use virstor::io::{IoError, ReadAt};
 use virstor::locate::{Located, Place};
+use virstor::ordered::Map;
 use virstor::overlay::{Overlay, OverlayDisk};
 use virstor::patch::Patch;
 use virstor::repair::{Options, RepairError, Scene, Seat, Step, Who, next};
@@ -194,7 +194,7 @@ struct Looked<W> {
 struct Proven<D> {
     overlay: Overlay<D>,
     disks: Vec<PlanDisk>,
-    by_place: BTreeMap<(usize, u64), usize>,
+    by_place: Map<(usize, u64), usize>,
     /// How many steps.
     steps: usize,
 }
@@ -204,7 +204,7 @@ struct Planner<D> {
     /// Which disk of the overlay a file is; files that cannot be read are none.
     numbers: Vec<Option<usize>>,
     disks: Vec<PlanDisk>,
-    by_place: BTreeMap<(usize, u64), usize>,
+    by_place: Map<(usize, u64), usize>,
     steps: Vec<PlannedStep>,
 }
 
@@ -224,7 +224,7 @@ impl<D: ReadAt + Clone> Planner<D> {
             Some(disks.len() - 1)
         };
         let numbers = heap.files().iter().map(number).collect();
-        let (by_place, steps) = (BTreeMap::new(), Vec::new());
+        let (by_place, steps) = (Map::default(), Vec::new());
         Self { overlay: Overlay::new(disks), numbers, disks: Vec::new(), by_place, steps }
     }
 
@@ -360,7 +360,7 @@ impl<D: ReadAt + Clone> Planner<D> {
     /// The number of a disk of the plan.
     fn disk(&mut self, file: usize, start: u64, len: u64) -> usize {
         let disks = &mut self.disks;
-        let number = *self.by_place.entry((file, start)).or_insert_with(|| {
+        let number = *self.by_place.get_or_insert_with((file, start), || {
             disks.push(PlanDisk { file, start, len, guarded: Vec::new() });
             disks.len() - 1
         });

@@ -40,7 +40,7 @@ pub use golden::{GoldenSet, write_sparsely};
 pub use machine::{Cut, Machine, MachineDisk};
 pub use map_entry::{ByteOrder, MapEntry};
 pub use pattern::pattern;
-pub use random::{SplitMix64, for_each_seed};
+pub use random::{Decisions, SplitMix64, for_each_seed};
 pub use record::Record;
 pub use set_builder::SetBuilder;
 pub use size::{Size, parse_size};

@@ -1,5 +1,6 @@
-//! A machine whose disks have volatile caches, and whose power can be cut.
+//! A machine whose disks have volatile caches, fail, vanish and take their time, and whose power can be cut.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use virstor::io::{IoError, ReadAt, WriteAt};
@@ -48,6 +49,29 @@ struct State {
     journal: Vec<Event>,
     operations: u64,
     failing: Option<u64>,
+    /// The disks that do not answer.
+    pulled: BTreeSet<usize>,
+    /// How long each disk takes for a read, a write or a flush, in ticks; for those not named, none.
+    slow: BTreeMap<usize, u64>,
+    ticks: u64,
+}
+
+/// How an operation fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failure {
+    /// In the midst of it.
+    HalfWay,
+    /// Nothing of it is done.
+    Pulled,
+}
+
+impl Failure {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::HalfWay => "simulated failure",
+            Self::Pulled => "simulated absence",
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -69,7 +93,16 @@ impl Machine {
     pub fn new(disks: impl IntoIterator<Item = SparseDisk>) -> Self {
         let initial: Vec<_> = disks.into_iter().collect();
         let live = initial.clone();
-        let state = State { initial, live, journal: Vec::new(), operations: 0, failing: None };
+        let state = State {
+            initial,
+            live,
+            journal: Vec::new(),
+            operations: 0,
+            failing: None,
+            pulled: BTreeSet::new(),
+            slow: BTreeMap::new(),
+            ticks: 0,
+        };
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -118,6 +151,28 @@ impl Machine {
     /// at all, also where the write fails.
     pub fn fail(&self, operation: u64) {
         lock(&self.state).failing = Some(operation);
+    }
+
+    /// Disk `number` vanishes: all that is asked of it fails and changes nothing, until
+    /// [`plug_in`](Self::plug_in). What was not flushed stays in its cache.
+    pub fn pull(&self, number: usize) {
+        lock(&self.state).pulled.insert(number);
+    }
+
+    /// All disks that were pulled are back.
+    pub fn plug_in(&self) {
+        lock(&self.state).pulled.clear();
+    }
+
+    /// From now on disk `number` takes so many ticks for every read, write and flush, failed ones included.
+    pub fn slow_down(&self, number: usize, ticks: u64) {
+        lock(&self.state).slow.insert(number, ticks);
+    }
+
+    /// How long slow disks were waited for, in all. One thing is done at a time, so their times add up.
+    #[must_use]
+    pub fn ticks(&self) -> u64 {
+        lock(&self.state).ticks
     }
 
     /// Calls `look` for the moment before the first write or flush and for the one after each.
@@ -227,11 +282,15 @@ impl Cut {
 }
 
 impl State {
-    /// Counts an operation; whether it is the one to fail.
-    fn fails(&mut self) -> bool {
+    /// Counts an operation of `disk`; how it fails, if it does.
+    fn fails(&mut self, disk: usize) -> Option<Failure> {
         let number = self.operations;
         self.operations += 1;
-        self.failing.take_if(|failing| *failing == number).is_some()
+        self.ticks += self.slow.get(&disk).copied().unwrap_or_default();
+        if self.pulled.contains(&disk) {
+            return Some(Failure::Pulled);
+        }
+        self.failing.take_if(|failing| *failing == number).map(|_| Failure::HalfWay)
     }
 
     fn write(&mut self, disk: usize, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
@@ -254,8 +313,8 @@ impl ReadAt for MachineDisk {
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
         let mut state = lock(&self.state);
-        if state.fails() {
-            return Err(IoError::new(offset, buf.len(), "simulated failure"));
+        if let Some(failure) = state.fails(self.number) {
+            return Err(IoError::new(offset, buf.len(), failure.reason()));
         }
         state.live[self.number].read_at(offset, buf)
     }
@@ -264,28 +323,33 @@ impl ReadAt for MachineDisk {
 impl WriteAt for MachineDisk {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
         let mut state = lock(&self.state);
-        if state.fails() {
-            let half = usize::try_from(first_half(offset, bytes.len() as u64)).expect("less than there are");
-            state.write(self.number, offset, &bytes[..half])?;
-            return Err(IoError::writing(offset, bytes.len(), "simulated failure"));
+        if let Some(failure) = state.fails(self.number) {
+            if failure == Failure::HalfWay {
+                let half =
+                    usize::try_from(first_half(offset, bytes.len() as u64)).expect("less than there are");
+                state.write(self.number, offset, &bytes[..half])?;
+            }
+            return Err(IoError::writing(offset, bytes.len(), failure.reason()));
         }
         state.write(self.number, offset, bytes)
     }
 
     fn write_zeros(&self, offset: u64, len: u64) -> Result<(), IoError> {
         let mut state = lock(&self.state);
-        if state.fails() {
-            state.zero(self.number, offset, first_half(offset, len))?;
+        if let Some(failure) = state.fails(self.number) {
+            if failure == Failure::HalfWay {
+                state.zero(self.number, offset, first_half(offset, len))?;
+            }
             let len = usize::try_from(len).unwrap_or(usize::MAX);
-            return Err(IoError::writing(offset, len, "simulated failure"));
+            return Err(IoError::writing(offset, len, failure.reason()));
         }
         state.zero(self.number, offset, len)
     }
 
     fn flush(&self) -> Result<(), IoError> {
         let mut state = lock(&self.state);
-        if state.fails() {
-            return Err(IoError::flushing("simulated failure"));
+        if let Some(failure) = state.fails(self.number) {
+            return Err(IoError::flushing(failure.reason()));
         }
         state.journal.push(Event { disk: self.number, what: What::Flush });
         Ok(())
@@ -357,5 +421,32 @@ mod tests {
         assert_eq!(disk.flush(), Err(IoError::flushing("simulated failure")));
         assert_eq!(machine.operations(), 4);
         disk.flush().unwrap();
+    }
+
+    #[test]
+    fn a_pulled_disk_does_nothing_until_it_is_back() {
+        let machine = Machine::new([SparseDisk::new(1024), SparseDisk::new(1024)]);
+        let disk = machine.disk(1);
+        disk.write_at(0, &[1]).unwrap();
+        machine.pull(1);
+        assert_eq!(disk.write_at(0, &[2; 1024]), Err(IoError::writing(0, 1024, "simulated absence")));
+        assert_eq!(disk.flush(), Err(IoError::flushing("simulated absence")));
+        machine.disk(0).flush().unwrap();
+        machine.plug_in();
+        let mut byte = [0];
+        disk.read_at(0, &mut byte).unwrap();
+        assert_eq!((byte, machine.moment()), ([1], 2));
+    }
+
+    #[test]
+    fn a_slow_disk_takes_its_time_for_everything() {
+        let machine = Machine::new([SparseDisk::new(1024), SparseDisk::new(1024)]);
+        machine.slow_down(1, 7);
+        for disk in machine.disks() {
+            disk.write_at(0, &[1]).unwrap();
+            disk.read_at(0, &mut [0]).unwrap();
+            disk.flush().unwrap();
+        }
+        assert_eq!(machine.ticks(), 21);
     }
 }

@@ -81,6 +81,32 @@ impl SplitMix64 {
     }
 }
 
+/// Where decisions come from: a seed, or the bytes of a fuzzer.
+pub trait Decisions {
+    /// A number in `0..bound`.
+    ///
+    /// # Panics
+    ///
+    /// When `bound` is 0.
+    fn below(&mut self, bound: u64) -> u64;
+
+    /// One of `items`.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    fn choose<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+        let index = self.below(items.len() as u64);
+        &items[usize::try_from(index).expect("an index is below a length")]
+    }
+}
+
+impl Decisions for SplitMix64 {
+    fn below(&mut self, bound: u64) -> u64 {
+        Self::below(self, bound)
+    }
+}
+
 /// The one seed to try, where a failure is looked into.
 const ONLY: &str = "VIRSTOR_SEED";
 

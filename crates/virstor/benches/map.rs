@@ -12,6 +12,7 @@ use virstor::format::{ByteOrder, MAP_ENTRY_LEN, MapEntry, Name, RECORD_LEN, Reco
 use virstor::geometry::{ChunkSize, ComponentIndex, PhysicalChunk};
 use virstor::io::{IoError, ReadAt};
 use virstor::map::scan;
+use virstor::ordered::Map;
 use virstor::plan::VolumeReader;
 
 /// Entries of a map: 1 PiB in chunks of 4 MiB.
@@ -90,7 +91,7 @@ fn volume() -> Volume {
         chunk_size: ChunkSize::new(1 << 22).expect("it is not zero"),
         component_count: 2,
         sector_size: 512,
-        components: BTreeMap::from([(ComponentIndex(0), component), (ComponentIndex(1), component)]),
+        components: Map::from_iter([(ComponentIndex(0), component), (ComponentIndex(1), component)]),
         problems: Vec::new(),
     }
 }

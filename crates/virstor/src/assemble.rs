@@ -4,15 +4,13 @@
 //! (`create_virstor_geom`) and the first component with a number has the place (`add_provider_to_geom`).
 //! Unlike the kernel, nothing that disagrees is dropped in silence: it becomes a [`Problem`].
 
-use alloc::collections::BTreeMap;
-use alloc::collections::btree_map::Entry;
 use alloc::vec::Vec;
 
 use crate::format::{MAP_ENTRY_LEN, Name, Record, VERSION};
 use crate::geometry::{ChunkSize, ComponentIndex};
 use crate::locate::{Located, Place};
 use crate::map::{ComponentBounds, MAX_ENTRIES};
-use crate::ordered;
+use crate::ordered::{self, Map};
 use crate::taste::{Objection, objection};
 
 /// A component that was found, offered for assembly.
@@ -83,7 +81,7 @@ pub struct Volume {
     /// Sector size in bytes: component 0's, or that of the first found.
     pub sector_size: u32,
     /// The components that are there.
-    pub components: BTreeMap<ComponentIndex, Component>,
+    pub components: Map<ComponentIndex, Component>,
     /// What does not fit, in the order of the candidates.
     pub problems: Vec<Problem>,
 }
@@ -194,7 +192,7 @@ pub fn assemble(candidates: &[Candidate]) -> Assembly {
         (!candidates[*index].preferred, !candidates[*index].is_regular())
     });
     let mut assembly = Assembly { volumes: Vec::new(), unfit: Vec::new() };
-    let mut known: BTreeMap<(Vec<u8>, u32), usize> = BTreeMap::new();
+    let mut known: Map<(Vec<u8>, u32), usize> = Map::default();
     for index in order {
         let candidate = &candidates[index];
         let record = candidate.record();
@@ -203,7 +201,7 @@ pub fn assemble(candidates: &[Candidate]) -> Assembly {
             continue;
         }
         let key = (record.name().bytes().to_vec(), record.md_id.get());
-        let position = *known.entry(key).or_insert_with(|| {
+        let position = *known.get_or_insert_with(key, || {
             assembly.volumes.push(Volume::new(candidate));
             assembly.volumes.len() - 1
         });
@@ -211,11 +209,12 @@ pub fn assemble(candidates: &[Candidate]) -> Assembly {
     }
     ordered::sort_by_key(&mut assembly.volumes, Volume::first_candidate);
     ordered::sort_by_key(&mut assembly.unfit, |(index, _)| *index);
-    let mut names: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
+    let mut names: Map<Vec<u8>, u32> = Map::default();
     for volume in &mut assembly.volumes {
-        match names.entry(volume.name.bytes().to_vec()) {
-            Entry::Vacant(free) => _ = free.insert(volume.id),
-            Entry::Occupied(taken) => volume.problems.push(Problem::NameTaken { id: *taken.get() }),
+        let name = volume.name.bytes().to_vec();
+        match names.get(&name) {
+            None => _ = names.insert(name, volume.id),
+            Some(taken) => volume.problems.push(Problem::NameTaken { id: *taken }),
         }
     }
     for volume in &mut assembly.volumes {
@@ -246,7 +245,7 @@ impl Volume {
             chunk_size: ChunkSize::new(record.md_chunk_size.get()).expect("zero was found unfit"),
             component_count: record.md_count.get(),
             sector_size: candidate.located.tasted.sector_size,
-            components: BTreeMap::new(),
+            components: Map::default(),
             problems: Vec::new(),
         }
     }

@@ -53,7 +53,7 @@ use crate::format::ByteOrder;
 use crate::geometry::ComponentIndex;
 use crate::io::ReadAt;
 use crate::locate::Place;
-use crate::ordered;
+use crate::ordered::Map;
 
 /// How many findings of a kind are listed.
 pub const LISTED: usize = 100;
@@ -86,7 +86,7 @@ pub struct Report {
     /// allocation.
     pub findings: Vec<Finding>,
     /// How many more there are of each kind.
-    pub unlisted: BTreeMap<Code, u64>,
+    pub unlisted: Map<Code, u64>,
     /// The byte order in which the map was judged.
     pub order: ByteOrder,
     /// Whether all of the map was judged.
@@ -283,7 +283,7 @@ impl Findings {
         };
         let unlisted = self.counts.iter().map(|(code, count)| (*code, count.unlisted));
         Report {
-            unlisted: ordered::map(unlisted.filter(|(_, count)| *count > 0)),
+            unlisted: unlisted.filter(|(_, count)| *count > 0).collect(),
             findings: self.faults.into_iter().map(finding).collect(),
             order,
             whole,

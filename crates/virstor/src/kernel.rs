@@ -7,7 +7,6 @@
 mod dumpconf;
 mod log;
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use alloc::{format, vec};
@@ -19,6 +18,7 @@ pub use self::log::{Level, LogLine};
 use crate::format::{MAP_ENTRY_LEN, Printable, RECORD_LEN, Record};
 use crate::io::{IoError, ReadAt};
 use crate::map::{self, ComponentBounds, MapReport};
+use crate::ordered::Map;
 use crate::taste::{Objection, objection};
 
 /// The tunables of the class, with its defaults.
@@ -120,7 +120,7 @@ pub struct Geom {
     /// `sc->curr_component`.
     pub current: u16,
     /// Attached components, by number.
-    pub components: BTreeMap<u16, KernelComponent>,
+    pub components: Map<u16, KernelComponent>,
     /// Consumers in the order of attachment, also those whose component was refused after attaching:
     /// `None` for these.
     consumers: Vec<(usize, Option<u16>)>,
@@ -299,7 +299,7 @@ impl<D: ReadAt> Kernel<D> {
             chunk_count: 0,
             sector_size: 0,
             current: 0,
-            components: BTreeMap::new(),
+            components: Map::default(),
             consumers: Vec::new(),
             up: false,
             trouble: String::new(),

@@ -11,7 +11,7 @@ use core::ops::ControlFlow;
 use crate::format::{ByteOrder, MAP_ENTRY_LEN, MapEntry};
 use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
 use crate::io::{IoError, ReadAt};
-use crate::ordered;
+use crate::ordered::Map;
 
 /// The longest map that is read: 2^32 entries, 32 GiB. A kernel would need that much memory to hold it. A
 /// hostile sparse file can claim more; what lies beyond counts as lost.
@@ -38,7 +38,7 @@ pub struct MapReport {
     pub allocated: u64,
     /// Of those, how many name each component: only valid entries, only components that are named and are
     /// there. A record may claim 65,535 components, so the missing ones are not told apart.
-    pub used: BTreeMap<ComponentIndex, u64>,
+    pub used: Map<ComponentIndex, u64>,
     /// Allocated entries that name a component or a chunk which cannot be.
     pub bad: u64,
     /// Entries that could not be read.
@@ -58,7 +58,7 @@ pub struct InvalidEntry {
     pub entry: MapEntry,
     /// Valid allocated entries before it, by component that is there: what the kernel has counted when it
     /// gives up.
-    pub used_before: BTreeMap<ComponentIndex, u64>,
+    pub used_before: Map<ComponentIndex, u64>,
 }
 
 /// Bytes read at once by [`scan`].
@@ -241,10 +241,10 @@ impl Tally {
         }
     }
 
-    fn used(&self, bounds: &Bounds) -> BTreeMap<ComponentIndex, u64> {
+    fn used(&self, bounds: &Bounds) -> Map<ComponentIndex, u64> {
         let named = (0..=u16::MAX).map(ComponentIndex).zip(self.used.iter().copied().zip(bounds));
         let there = named.filter(|(_, (used, bounds))| *used > 0 && bounds.is_some());
-        ordered::map(there.map(|(index, (used, _))| (index, used)))
+        there.map(|(index, (used, _))| (index, used)).collect()
     }
 }
 
@@ -279,7 +279,7 @@ pub struct MapPages<D> {
     /// The page that was looked at last. Most lookups go on where the one before stopped, and searching the others
     /// for it would cost more than all the rest.
     current: Option<Page>,
-    others: BTreeMap<u64, Page>,
+    others: Map<u64, Page>,
     capacity: usize,
     clock: u64,
     /// Entries that were set and are not on the disk yet: they survive their page.
@@ -320,7 +320,7 @@ impl<D: ReadAt> MapPages<D> {
     pub fn new(disk: D, entries: u64, order: ByteOrder, memory: u64) -> Self {
         assert!(entries <= disk.size() / MAP_ENTRY_LEN as u64, "the caller clips the map to its disk");
         let capacity = usize::try_from((memory / PAGE).max(1)).unwrap_or(usize::MAX);
-        let (others, unsettled) = (BTreeMap::new(), BTreeMap::new());
+        let (others, unsettled) = (Map::default(), BTreeMap::new());
         Self { disk, entries, order, current: None, others, capacity, clock: 0, unsettled }
     }
 

@@ -21,7 +21,6 @@ mod survey;
 mod text;
 mod upkeep;
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 pub use self::settle::{ChunkMove, Fill, add_moves, settle};
@@ -33,7 +32,7 @@ use crate::edit::{EditError, Edits};
 use crate::format::{ByteOrder, MapEntry, Record};
 use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
 use crate::io::{IoError, ReadAt};
-use crate::ordered;
+use crate::ordered::{Map, Set};
 use crate::overlay::{Overlay, OverlayDisk};
 use crate::patch::Patch;
 
@@ -45,7 +44,7 @@ pub struct Options {
     /// Whether a big-endian map is made little-endian.
     pub convert_endian: bool,
     /// Only what answers one of these; all when absent.
-    pub only: Option<BTreeSet<Code>>,
+    pub only: Option<Set<Code>>,
 }
 
 impl Options {
@@ -88,7 +87,7 @@ pub enum Who {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// The findings it answers, in the order of [`Code`].
-    pub codes: BTreeSet<Code>,
+    pub codes: Set<Code>,
     /// What it does.
     pub action: Action,
     /// What it gives up, if anything.
@@ -274,7 +273,7 @@ struct Stage<'a, D> {
     scene: &'a Scene<'a, D>,
     options: &'a Options,
     volume: &'a Volume,
-    seats: BTreeMap<Who, usize>,
+    seats: Map<Who, usize>,
     overlay: Overlay<D>,
     steps: Vec<Step>,
 }
@@ -283,7 +282,7 @@ impl<'a, D: ReadAt + Clone> Stage<'a, D> {
     fn new(scene: &'a Scene<'a, D>, options: &'a Options) -> Self {
         let volume = &scene.subject.assembly.volumes[scene.subject.volume];
         let disks = scene.seats.iter().map(|seat| seat.disk.clone()).collect();
-        let seats = ordered::map(scene.seats.iter().enumerate().map(|(number, seat)| (seat.who, number)));
+        let seats = scene.seats.iter().enumerate().map(|(number, seat)| (seat.who, number)).collect();
         Self { scene, options, volume, seats, overlay: Overlay::new(disks), steps: Vec::new() }
     }
 
@@ -376,7 +375,7 @@ impl<'a, D: ReadAt + Clone> Stage<'a, D> {
             return Ok(());
         }
         self.overlay.apply(&patches, |seat| (seat.as_usize(), 0));
-        let codes = ordered::set(codes);
+        let codes = codes.into_iter().collect();
         self.steps.push(Step { codes, action, loss, patches });
         Ok(())
     }

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// More than any test takes in one round.
 const SEEDS_PER_ROUND: u64 = 100_000;
 
-/// Where the tests are that take seeds: power cuts, failing and short I/O, operations against the model, damage and
-/// its repair, hostile bytes.
-const PACKAGES: [&str; 2] = ["virstor", "virstor-tests"];
-
-/// Tests whose seeds cost whole processes, and those without any, are left to `npm test`.
-const TARGETS: [&str; 6] =
-    ["--lib", "--test=check", "--test=write", "--test=undo", "--test=specimen", "--test=hostile"];
+/// Where the tests are that take seeds: power cuts, failing, short and slow I/O, components that vanish, operations
+/// against the model, damage and its repair, hostile bytes. Tests whose seeds cost whole processes, and those without
+/// any, are left to `npm test`.
+const TESTS: [(&str, &[&str]); 3] = [
+    ("virstor", &["--lib", "--test=check", "--test=write", "--test=undo", "--test=specimen"]),
+    ("virstor-inspect", &["--test=repair"]),
+    ("virstor-tests", &["--test=hostile", "--test=rescue"]),
+];
 
 /// Goes round until the time is over or a test fails, which prints the command that tries its seed alone.
 pub(crate) fn soak(args: &[OsString]) -> Result<()> {
@@ -25,11 +26,12 @@ pub(crate) fn soak(args: &[OsString]) -> Result<()> {
     let mut rounds = 0;
     while rounds == 0 || Instant::now() < end {
         say(&format!("seeds from {from}"));
-        let mut tests = cargo(["test", "--quiet"]);
-        tests.args(PACKAGES.iter().flat_map(|package| ["--package", package])).args(TARGETS);
-        run(tests.env("VIRSTOR_SEEDS_FROM", from.to_string())).with_context(|| {
-            format!("after {rounds} good rounds; this one again: npm run soak -- --from {from}")
-        })?;
+        for (package, targets) in TESTS {
+            let mut tests = cargo(["test", "--quiet", "--package", package]);
+            run(tests.args(targets).env("VIRSTOR_SEEDS_FROM", from.to_string())).with_context(|| {
+                format!("after {rounds} good rounds; this one again: npm run soak -- --from {from}")
+            })?;
+        }
         from = from.wrapping_add(SEEDS_PER_ROUND);
         rounds += 1;
     }

@@ -6,7 +6,6 @@
 //! put a copy of just that byte. The overlay knows where its bytes come from, so the data is not read for that. And
 //! what was a hole stays one: the old bytes of a chunk that an entry comes to name were never the volume's.
 
-use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
 
 use virstor::assemble::Volume;
@@ -15,6 +14,7 @@ use virstor::format::MAP_ENTRY_LEN;
 use virstor::geometry::{ComponentIndex, VirtualChunk};
 use virstor::io::ReadAt;
 use virstor::locate::Located;
+use virstor::ordered::Set;
 use virstor::overlay::Overlay;
 use virstor::plan::{Segment, SegmentPlace};
 use virstor::repair::{Action, Loss, Step};
@@ -25,7 +25,7 @@ use crate::heap::Heap;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Declined {
     /// The findings it would have answered.
-    pub codes: BTreeSet<Code>,
+    pub codes: Set<Code>,
     /// What its steps would have done, in words.
     pub does: Vec<String>,
     /// The first virtual chunk that would not be what it is.
@@ -235,7 +235,7 @@ mod tests {
         let mut planner = Planner::new(heap);
         (0..heap.volumes().len()).for_each(|volume| planner.members(heap, volume));
         let proven = planner.proven();
-        let step = Step { codes: BTreeSet::new(), action, loss, patches };
+        let step = Step { codes: Set::default(), action, loss, patches };
         let places = planner.disks.iter().map(|disk| (disk.file, disk.start, disk.len)).collect::<Vec<_>>();
         planner.add(heap, &step, "do something".into(), &places).expect("memory");
         let now = planner

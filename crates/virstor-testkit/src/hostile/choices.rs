@@ -1,5 +1,7 @@
 //! Bytes taken as a list of decisions.
 
+use crate::Decisions;
+
 /// Reads decisions off a string of bytes. When it has ended, every decision is 0.
 #[derive(Debug, Clone)]
 pub struct Choices<'a> {
@@ -57,6 +59,12 @@ impl<'a> Choices<'a> {
         }
     }
 
+    /// Whether all that is left to decide is 0.
+    #[must_use]
+    pub fn are_over(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// The next `len` bytes, or as many as there are.
     pub fn take(&mut self, len: u64) -> &'a [u8] {
         let len = usize::try_from(len).map_or(self.bytes.len(), |len| len.min(self.bytes.len()));
@@ -71,6 +79,12 @@ impl<'a> Choices<'a> {
         let taken = self.take(N as u64);
         array[..taken.len()].copy_from_slice(taken);
         array
+    }
+}
+
+impl Decisions for Choices<'_> {
+    fn below(&mut self, bound: u64) -> u64 {
+        Self::below(self, bound)
     }
 }
 

@@ -1,21 +1,15 @@
 //! Allocation: what the records say about it, what the map says, and what FreeBSD would do next.
 
-use alloc::collections::BTreeSet;
-
 use super::map_pass::{MapPass, Tally};
 use super::{Code, Fault, Findings};
 use crate::assemble::{Component, Volume};
 use crate::format::ComponentFlags;
 use crate::geometry::{ComponentIndex, PhysicalChunk};
+use crate::ordered::Set;
 
 /// Judges I5 to I8, and where FreeBSD's next allocations would go. The whole map was read. Of `stale`
 /// components cursor and flags are not looked at: they have been found out.
-pub(super) fn judge(
-    volume: &Volume,
-    pass: &MapPass,
-    stale: &BTreeSet<ComponentIndex>,
-    findings: &mut Findings,
-) {
+pub(super) fn judge(volume: &Volume, pass: &MapPass, stale: &Set<ComponentIndex>, findings: &mut Findings) {
     let mut behind = Behind::default();
     for (index, component) in &volume.components {
         let tally = &pass.tallies[index.as_usize()];
@@ -178,12 +172,7 @@ fn past_end(tallies: &[Tally], current: usize, stale: bool, after_stop: bool) ->
 }
 
 /// The mark may lag: the kernel moves it when it takes a chunk of the next component, not when one is full.
-fn judge_current_flag(
-    volume: &Volume,
-    pass: &MapPass,
-    stale: &BTreeSet<ComponentIndex>,
-    findings: &mut Findings,
-) {
+fn judge_current_flag(volume: &Volume, pass: &MapPass, stale: &Set<ComponentIndex>, findings: &mut Findings) {
     if !stale.is_empty() || findings.has(Code::FlagsUnknown) {
         return;
     }

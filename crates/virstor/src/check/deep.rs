@@ -12,7 +12,7 @@ use crate::assemble::{Component, Volume};
 use crate::format::{ByteOrder, MAP_ENTRY_LEN};
 use crate::geometry::{ComponentIndex, PhysicalChunk};
 use crate::io::ReadAt;
-use crate::ordered;
+use crate::ordered::{self, Map};
 use crate::plan::VolumeReader;
 
 /// A chunk that no entry names, with something in it.
@@ -70,9 +70,9 @@ fn owned<D: ReadAt>(
     volume: &Volume,
     disks: &BTreeMap<ComponentIndex, D>,
     order: ByteOrder,
-) -> BTreeMap<ComponentIndex, Ownership> {
-    let disks = ordered::map(disks.iter().map(|(index, disk)| (*index, disk)));
-    let mut owned: BTreeMap<ComponentIndex, Ownership> = BTreeMap::new();
+) -> Map<ComponentIndex, Ownership> {
+    let disks = ordered::tree(disks.iter().map(|(index, disk)| (*index, disk)));
+    let mut owned: Map<ComponentIndex, Ownership> = Map::default();
     let mut reader = VolumeReader::new(volume.clone(), disks, order, 1 << 20);
     for row in reader.rows().filter(|row| row.entry.is_allocated()) {
         let Some(component) = volume.components.get(&row.entry.component) else { continue };
@@ -82,7 +82,7 @@ fn owned<D: ReadAt>(
         let last = u64::from(first) + row.chunks - 1;
         let last = u32::try_from(last).unwrap_or(u32::MAX).min(room);
         if first <= last {
-            owned.entry(row.entry.component).or_default().claim(first, last, &mut |_| {});
+            owned.get_or_insert_with(row.entry.component, Ownership::default).claim(first, last, &mut |_| {});
         }
     }
     owned

@@ -13,6 +13,7 @@ use crate::format::{ByteOrder, MAP_ENTRY_LEN, MapEntry};
 use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
 use crate::io::{IoError, ReadAt};
 use crate::map::{Stretch, stream};
+use crate::ordered;
 
 /// What entries may name on one component, and what the map says about it.
 #[derive(Debug, Default)]
@@ -123,7 +124,7 @@ impl Clashes {
     }
 
     fn keep_first(&mut self) {
-        self.listed.sort_unstable_by_key(|(.., second)| *second);
+        ordered::sort_by_key(&mut self.listed, |(.., second)| *second);
         self.unlisted += self.listed.len().saturating_sub(super::LISTED) as u64;
         self.listed.truncate(super::LISTED);
     }

@@ -1,6 +1,5 @@
 //! The records of a volume, against each other: who is there, who is not, and who says what.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::map_pass::MapPass;
@@ -12,7 +11,7 @@ use crate::format::{Name, Record};
 use crate::geometry::ComponentIndex;
 use crate::io::ReadAt;
 use crate::locate::Place;
-use crate::ordered;
+use crate::ordered::{self, Map, Set};
 use crate::taste::same_device;
 
 /// Judges I1 and I2. Gives the components whose records are older than their siblings': what else these
@@ -22,7 +21,7 @@ pub(super) fn judge<D: ReadAt>(
     pass: &MapPass,
     last_sectors: &[LastSector],
     findings: &mut Findings,
-) -> BTreeSet<ComponentIndex> {
+) -> Set<ComponentIndex> {
     let volume = subject.volume();
     judge_name(subject, findings);
     for (index, component) in &volume.components {
@@ -138,9 +137,9 @@ struct Members<'a> {
     pass: &'a MapPass,
     findings: &'a mut Findings,
     /// By number; where several have the same one, the one in the volume.
-    by_number: BTreeMap<ComponentIndex, usize>,
+    by_number: Map<ComponentIndex, usize>,
     /// Numbers that nothing has and no finding explains.
-    missing: BTreeSet<ComponentIndex>,
+    missing: Set<ComponentIndex>,
 }
 
 impl<'a> Members<'a> {
@@ -157,8 +156,8 @@ impl<'a> Members<'a> {
             unfit: &subject.assembly.unfit,
             pass,
             findings,
-            by_number: ordered::map(beyond.chain(placed)),
-            missing: ordered::set(volume.missing()),
+            by_number: beyond.chain(placed).collect(),
+            missing: volume.missing().collect(),
         }
     }
 
@@ -196,7 +195,7 @@ impl<'a> Members<'a> {
             let Problem::Duplicate { candidate, kept, index } = *problem else { continue };
             let differs = self.record(candidate) != self.record(kept);
             let victim = self.overwritten(candidate, kept);
-            let missing = self.missing.range(index..).next().or(self.missing.first()).copied();
+            let missing = self.missing.from(&index).next().or(self.missing.first()).copied();
             self.findings.push(match (victim, missing) {
                 (Some((candidate, original)), Some(missing)) => {
                     self.missing.remove(&missing);
@@ -301,13 +300,13 @@ impl<'a> Members<'a> {
 
     /// Judges what the records say about how many components there are, which changes when one is added or
     /// removed: all records are rewritten then, in the order of their numbers (`update_metadata`).
-    fn judge_counts(&mut self) -> BTreeSet<ComponentIndex> {
+    fn judge_counts(&mut self) -> Set<ComponentIndex> {
         let known: Vec<(ComponentIndex, u16)> = self
             .by_number
             .iter()
             .map(|(index, candidate)| (*index, self.record(*candidate).md_count.get()))
             .collect();
-        let mut stale = BTreeSet::new();
+        let mut stale = Set::default();
         match ordered::unique(known.iter().map(|(_, count)| *count))[..] {
             [] => {}
             [count] => self.judge_beyond(count),
@@ -342,7 +341,7 @@ impl<'a> Members<'a> {
     /// Components with numbers beyond a count all agree on.
     fn judge_beyond(&mut self, count: u16) {
         let members = self.by_number.len() as u64;
-        for (index, candidate) in self.by_number.range(ComponentIndex(self.volume.component_count)..) {
+        for (index, candidate) in self.by_number.from(&ComponentIndex(self.volume.component_count)) {
             self.findings.push(if index.0 == count && self.missing.is_empty() {
                 // The first step of adding one writes its record, with a count that does not include it.
                 let new_count = count.saturating_add(1);
@@ -353,7 +352,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    fn push_stale(&mut self, stale: &BTreeSet<ComponentIndex>, count: u16, expected: u16) {
+    fn push_stale(&mut self, stale: &Set<ComponentIndex>, count: u16, expected: u16) {
         for index in stale {
             let (candidate, entries) = (self.by_number[index], self.entries(*index));
             self.findings.push(Fault::StaleComponent { candidate, index: *index, count, expected, entries });

@@ -7,7 +7,7 @@ use crate::assemble::Volume;
 use crate::format::ByteOrder;
 use crate::geometry::ComponentIndex;
 use crate::io::ReadAt;
-use crate::ordered;
+use crate::ordered::{self, Map};
 use crate::plan::{Lost, SegmentPlace, VolumeReader};
 
 /// How much of the map is kept while it is gone through once more, in bytes.
@@ -23,12 +23,12 @@ pub(super) fn judge<D: ReadAt>(
     if disks.values().all(|disk| disk.unreadable(0..disk.size()).is_none()) {
         return;
     }
-    let disks = ordered::map(disks.iter().map(|(index, disk)| (*index, disk)));
+    let disks = ordered::tree(disks.iter().map(|(index, disk)| (*index, disk)));
     let mut reader = VolumeReader::new(volume.clone(), disks, order, MAP_MEMORY);
-    let mut of_components: BTreeMap<ComponentIndex, (u64, u64)> = BTreeMap::new();
+    let mut of_components: Map<ComponentIndex, (u64, u64)> = Map::default();
     for segment in reader.segments(0..volume.size()) {
         if let SegmentPlace::Lost(Lost::BadArea(index)) = segment.place {
-            of_components.entry(index).or_insert((0, segment.start)).0 += segment.len;
+            of_components.get_or_insert_with(index, || (0, segment.start)).0 += segment.len;
         }
     }
     for (index, (bytes, start)) in of_components {

@@ -8,7 +8,6 @@
 //! A gap may be several numbers wide. The count is lowered by one before it moves: that a component has a number the
 //! count does not know is what tells that it moves. Once it has come to the end the count is lowered by the rest.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use zerocopy::byteorder::{U16, U32};
@@ -20,6 +19,7 @@ use crate::edit::{EntryEdit, Order};
 use crate::format::{MapEntry, Record};
 use crate::geometry::ComponentIndex;
 use crate::io::ReadAt;
+use crate::ordered::{Set, sort_by_key};
 
 /// So many components at most get their numbers in one stage; the rest when it is asked again.
 const MOST_AT_ONCE: usize = 64;
@@ -36,10 +36,10 @@ pub(super) fn plan<D: ReadAt + Clone>(
     });
     let Some((missing, numbering)) = removed.filter(|_| stage.answers(code)) else { return Ok(false) };
     let Some(survey) = survey else { return Ok(false) };
-    let codes = BTreeSet::from([code]);
+    let codes = Set::from_iter([code]);
     let mut behind: Vec<(usize, Record)> = stage.members();
     behind.retain(|(_, record)| record.no.get() > missing.0);
-    behind.sort_by_key(|(_, record)| record.no.get());
+    sort_by_key(&mut behind, |(_, record)| record.no.get());
     let Some((_, first)) = behind.first() else { return Ok(false) };
     let (first, width) = (first.no.get(), first.no.get() - missing.0);
     match numbering {
@@ -80,7 +80,7 @@ pub(super) fn drop_gone<D: ReadAt + Clone>(
 ) -> Result<(), RepairError> {
     let count = stage.volume.component_count;
     let mut members = stage.members();
-    members.sort_by_key(|(_, record)| record.no.get());
+    sort_by_key(&mut members, |(_, record)| record.no.get());
     let (Some(highest), Some((_, last))) = (gone.last(), members.last()) else { return Ok(()) };
     let behind = count.saturating_sub(last.no.get().saturating_add(1));
     let known = survey.highest_component < Some(ComponentIndex(count));
@@ -96,7 +96,7 @@ pub(super) fn drop_gone<D: ReadAt + Clone>(
     });
     let first = gone[gone.len() - usize::from(fewer)];
     let loss = Some(Loss::Components { count: fewer, first });
-    stage.records(BTreeSet::from([Code::ComponentMissing]), changes, loss, Vec::new(), Order::default())
+    stage.records(Set::from_iter([Code::ComponentMissing]), changes, loss, Vec::new(), Order::default())
 }
 
 /// Lets the cursor say how many entries the component has: those of the `first` one behind the gap that begins with

@@ -3,7 +3,6 @@
 mod lost;
 mod sizes;
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use zerocopy::byteorder::{U16, U32, U64};
@@ -16,12 +15,12 @@ use crate::edit::{EntryEdit, Order, RecordEdit};
 use crate::format::{Name, Record, VERSION};
 use crate::geometry::ComponentIndex;
 use crate::io::ReadAt;
-use crate::ordered;
+use crate::ordered::{self, Map, Set};
 
 pub(super) fn plan<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), RepairError> {
     let survey = stage.survey();
     let mut records =
-        Records { survey, targets: BTreeMap::new(), codes: BTreeSet::new(), rest: Rest::default() };
+        Records { survey, targets: Map::default(), codes: Set::default(), rest: Rest::default() };
     // What renames, counts or numbers comes alone: only then is every mixture that a cut can leave one that is
     // known.
     let report = stage.scene.report;
@@ -74,7 +73,7 @@ impl<D: ReadAt + Clone> Stage<'_, D> {
     /// Makes a step of records that change, and of entries that name components by their new numbers.
     pub(super) fn records(
         &mut self,
-        codes: BTreeSet<Code>,
+        codes: Set<Code>,
         changes: Vec<RecordChange>,
         loss: Option<Loss>,
         entries: Vec<EntryEdit>,
@@ -138,8 +137,8 @@ impl<D: ReadAt + Clone> Stage<'_, D> {
 struct Records {
     survey: Option<Survey>,
     /// What the records become, by seat.
-    targets: BTreeMap<usize, Target>,
-    codes: BTreeSet<Code>,
+    targets: Map<usize, Target>,
+    codes: Set<Code>,
     rest: Rest,
 }
 
@@ -160,7 +159,7 @@ struct Rest {
     /// The disk that is written last.
     last: Option<usize>,
     /// The disks whose record goes to their end, wherever it stood.
-    moved: BTreeSet<usize>,
+    moved: Set<usize>,
 }
 
 impl Records {
@@ -235,7 +234,7 @@ impl Records {
             before,
             after: before.unwrap_or_else(|| Record::decode(&[0; crate::format::RECORD_LEN])),
         };
-        &mut self.targets.entry(seat).or_insert_with(new).after
+        &mut self.targets.get_or_insert_with(seat, new).after
     }
 
     /// Changes the records of all members.

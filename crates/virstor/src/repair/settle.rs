@@ -5,7 +5,7 @@
 //! have room. What lies behind the place where that would end moves into the holes before it: as many
 //! copies as there are holes, no more.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::survey::{Part, Survey, for_each_entry};
@@ -16,6 +16,7 @@ use crate::edit::{Edits, EntryEdit};
 use crate::format::{ByteOrder, MapEntry};
 use crate::geometry::{ChunkSize, ComponentIndex, PhysicalChunk, VirtualChunk};
 use crate::io::ReadAt;
+use crate::ordered::Map;
 
 /// How full the components are to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,8 +165,8 @@ type Chunk = (ComponentIndex, PhysicalChunk);
 
 /// Where each chunk goes that lies behind its component's target: into a hole before it, on the same component
 /// where there is one.
-fn places(survey: &Survey, targets: &[u64]) -> BTreeMap<Chunk, Chunk> {
-    let mut places = BTreeMap::new();
+fn places(survey: &Survey, targets: &[u64]) -> Map<Chunk, Chunk> {
+    let mut places = Vec::new();
     let (mut homeless, mut holes): (Vec<Chunk>, Vec<Chunk>) = (Vec::new(), Vec::new());
     for ((index, part), target) in (0..=u16::MAX).map(ComponentIndex).zip(&survey.parts).zip(targets) {
         let low = part.low();
@@ -179,7 +180,7 @@ fn places(survey: &Survey, targets: &[u64]) -> BTreeMap<Chunk, Chunk> {
                 break;
             }
             match (misplaced.next(), free.next()) {
-                (Some(from), Some(to)) => _ = places.insert(of(from), of(to)),
+                (Some(from), Some(to)) => places.push((of(from), of(to))),
                 (Some(from), None) => homeless.push(of(from)),
                 (None, Some(to)) if holes.len() < MOST_CHANGES => holes.push(of(to)),
                 (None, _) => break,
@@ -187,7 +188,7 @@ fn places(survey: &Survey, targets: &[u64]) -> BTreeMap<Chunk, Chunk> {
         }
     }
     places.extend(homeless.into_iter().zip(holes));
-    places
+    places.into_iter().collect()
 }
 
 /// The chunks that `next` finds from `first` on, one after the other.

@@ -1,6 +1,5 @@
 //! What the records say about allocation: cursors and flags that follow from the map.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::survey::{Part, Survey};
@@ -10,12 +9,12 @@ use crate::edit::Order;
 use crate::format::{ComponentFlags, Record};
 use crate::geometry::ComponentIndex;
 use crate::io::ReadAt;
-use crate::ordered;
+use crate::ordered::Set;
 
 pub(super) fn plan<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), RepairError> {
     let Some(survey) = stage.survey() else { return Ok(()) };
-    let mut upkeep = Upkeep { codes: BTreeSet::new(), orphans: 0, changes: Vec::new() };
-    let stale = ordered::set(stage.scene.report.findings.iter().filter_map(stale));
+    let mut upkeep = Upkeep { codes: Set::default(), orphans: 0, changes: Vec::new() };
+    let stale = stage.scene.report.findings.iter().filter_map(stale).collect::<Set<_>>();
     let current = current(stage, &survey);
     for (index, part) in survey.present().filter(|(index, _)| !stale.contains(index)) {
         let Some(seat) = stage.seat(index) else { continue };
@@ -50,7 +49,7 @@ fn current<D: ReadAt + Clone>(stage: &Stage<'_, D>, survey: &Survey) -> Option<C
 }
 
 struct Upkeep {
-    codes: BTreeSet<Code>,
+    codes: Set<Code>,
     orphans: u64,
     changes: Vec<RecordChange>,
 }

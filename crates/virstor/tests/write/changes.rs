@@ -13,7 +13,7 @@ use virstor::kernel::{Kernel, Outcome, Provider as Tasted, Tunables, plain_scann
 use virstor::label::Provider;
 use virstor::patch::{Patch, perform};
 use virstor::undo::{self, ChangeError, DiskHeader, Header, LogSink, UndoLog};
-use virstor_testkit::{DiskLog, Machine, SparseDisk, SplitMix64, for_each_seed};
+use virstor_testkit::{Decisions, DiskLog, Machine, SparseDisk, SplitMix64, for_each_seed};
 
 use crate::log::{self, header};
 use crate::members::with_spare_disks;
@@ -36,15 +36,20 @@ fn named<D>(disks: &[D]) -> Vec<(String, &D)> {
 
 /// Fails unless these are a set that keeps I1 to I10, in which a check finds nothing, and which FreeBSD starts.
 pub(crate) fn assert_clean(disks: &[SparseDisk]) {
-    let on_disk = OnDisk::read(disks, 512);
-    on_disk.assert_sound(disks, 512);
-    on_disk.assert_closed();
+    assert_usable(disks);
+    OnDisk::read(disks, 512).assert_closed();
     let report = Heap::look(offers(&named(disks))).check(0);
     // Small sets keep the tests fast.
     let small = |line: &String| line.starts_with("notice component-too-small");
     let found: Vec<_> = lines(&report).into_iter().filter(|line| !small(line)).collect();
     assert_eq!(found, [""; 0]);
-    assert_eq!(report.verdict(), Verdict::Clean);
+}
+
+/// Fails unless these are a set that keeps I1 to I6, I9 and I10, that is found clean, which notices do not change, and
+/// that starts.
+pub(crate) fn assert_usable(disks: &[SparseDisk]) {
+    OnDisk::read(disks, 512).assert_sound(disks, 512);
+    assert_eq!(Heap::look(offers(&named(disks))).check(0).verdict(), Verdict::Clean);
     assert!(starts(disks));
 }
 
@@ -67,7 +72,7 @@ pub(crate) fn examined(machine: &Machine, members: usize) -> SoundSet {
 
 /// What is done to a set, and what becomes of its size.
 #[derive(Debug, Clone)]
-enum Verb {
+pub(crate) enum Verb {
     Add,
     Remove(Vec<u16>),
     Evacuate(Vec<u16>),
@@ -79,7 +84,7 @@ enum Verb {
 }
 
 /// The patches of a verb for the first `count` disks of `machine`; `None` where it is refused.
-fn plan(machine: &Machine, count: usize, verb: &Verb) -> Option<Vec<Patch>> {
+pub(crate) fn plan(machine: &Machine, count: usize, verb: &Verb) -> Option<Vec<Patch>> {
     let disks = machine.disks();
     let set = examined(machine, count);
     let indexes = |numbers: &[u16]| numbers.iter().copied().map(ComponentIndex).collect::<Vec<_>>();
@@ -110,7 +115,7 @@ fn plan(machine: &Machine, count: usize, verb: &Verb) -> Option<Vec<Patch>> {
 }
 
 /// What the volume holds after `verb`.
-fn expected(before: &[u8], verb: &Verb) -> Vec<u8> {
+pub(crate) fn expected(before: &[u8], verb: &Verb) -> Vec<u8> {
     let mut after = before.to_vec();
     if let Verb::CompactList(list) = verb {
         for chunk in list {
@@ -121,10 +126,9 @@ fn expected(before: &[u8], verb: &Verb) -> Vec<u8> {
     after
 }
 
-fn random_verb(random: &mut SplitMix64, count: usize, virtual_size: usize) -> Verb {
-    let some_components = |random: &mut SplitMix64| {
-        (1..u16::try_from(count).unwrap()).filter(|_| random.below(2) == 0).collect()
-    };
+pub(crate) fn random_verb<R: Decisions>(random: &mut R, count: usize, virtual_size: usize) -> Verb {
+    let some_components =
+        |random: &mut R| (1..u16::try_from(count).unwrap()).filter(|_| random.below(2) == 0).collect();
     match random.below(8) {
         0 => Verb::Add,
         1 => Verb::Remove(some_components(random)),
@@ -233,7 +237,7 @@ fn a_long_life_beside_a_vector() {
 }
 
 /// A record makes a member its own; disks without one are alike for all that follows.
-fn is_same(one: &SparseDisk, other: &SparseDisk) -> bool {
+pub(crate) fn is_same(one: &SparseDisk, other: &SparseDisk) -> bool {
     let record = |disk: &SparseDisk| disk.bytes(disk.size() - 512, RECORD_LEN);
     record(one) == record(other)
 }
@@ -389,7 +393,6 @@ fn after_every_cut_all_bytes_are_there_and_what_is_wrong_can_be_mended() {
                 images += 1;
                 let either = Either { old: &model, new: &expected(&model, &verb), grain: CHUNK, told: &verb };
                 if matches!(verb, Verb::Rename) {
-                    assert_renaming_is_known(&members(disks));
                     assert_renaming_can_go_on(&members(disks), &model);
                 } else {
                     either.assert_mendable(&members(disks));
@@ -448,42 +451,10 @@ impl Either<'_> {
 
     /// A repair leaves a clean set with the bytes it had, and gives nothing up, though it may.
     pub(crate) fn assert_repaired(&self, disks: &[SparseDisk]) {
-        [false, true].into_iter().for_each(|lossy| self.assert_repaired_by(lossy, disks));
-    }
-
-    fn assert_repaired_by(&self, lossy: bool, disks: &[SparseDisk]) {
-        let machine = Machine::new(disks.iter().cloned());
-        let mut stages = 0;
-        loop {
-            let heap = Heap::look(named(&machine.disks()).into_iter().map(|(provider, disk)| Offer {
-                provider,
-                disk: disk.clone(),
-                sector_size: None,
-            }));
-            let steps = heap.next_repairs(0, lossy);
-            if steps.is_empty() {
-                break;
-            }
-            stages += 1;
-            assert!(stages < 10, "{:?}: a repair comes to an end", self.told);
-            let seats: Vec<_> = heap.seats().into_iter().map(|seat| seat.disk).collect();
-            for step in steps {
-                assert_eq!(step.loss, None, "{:?}", self.told);
-                perform(&step.patches, &seats).unwrap();
-            }
+        for lossy in [false, true] {
+            let bytes = contents(&mut open(&Machine::new(repaired(lossy, disks, self.told))));
+            self.assert_bytes(&bytes[..self.old.len()]);
         }
-        let members = members(&disks_of(&machine));
-        // Notices may stay: a flag that nothing reads.
-        OnDisk::read(&members, 512).assert_sound(&members, 512);
-        assert_eq!(
-            Heap::look(offers(&named(&members))).check(0).verdict(),
-            Verdict::Clean,
-            "{:?}",
-            self.told
-        );
-        assert!(starts(&members));
-        let bytes = contents(&mut open(&Machine::new(members)));
-        self.assert_bytes(&bytes[..self.old.len()]);
     }
 
     fn assert_bytes(&self, bytes: &[u8]) {
@@ -492,6 +463,34 @@ impl Either<'_> {
             assert!(piece == old || piece == new, "{:?}: piece {number}", self.told);
         }
     }
+}
+
+/// The components that a repair makes of `disks`, which gives nothing up, though it may.
+pub(crate) fn repaired(lossy: bool, disks: &[SparseDisk], told: &dyn Debug) -> Vec<SparseDisk> {
+    let machine = Machine::new(disks.iter().cloned());
+    let mut stages = 0;
+    loop {
+        let heap = Heap::look(named(&machine.disks()).into_iter().map(|(provider, disk)| Offer {
+            provider,
+            disk: disk.clone(),
+            sector_size: None,
+        }));
+        let steps = heap.next_repairs(0, lossy);
+        if steps.is_empty() {
+            break;
+        }
+        stages += 1;
+        assert!(stages < 10, "{told:?}: a repair comes to an end");
+        let seats: Vec<_> = heap.seats().into_iter().map(|seat| seat.disk).collect();
+        for step in steps {
+            assert_eq!(step.loss, None, "{told:?}");
+            perform(&step.patches, &seats).unwrap();
+        }
+    }
+    let members = members(&disks_of(&machine));
+    // Notices may stay: a flag that nothing reads.
+    assert_usable(&members);
+    members
 }
 
 /// Two halves of a renaming are one finding each, and a repair of either ends it.
@@ -506,7 +505,8 @@ fn assert_renaming_is_known(disks: &[SparseDisk]) {
     }
 }
 
-fn assert_renaming_can_go_on(disks: &[SparseDisk], model: &[u8]) {
+pub(crate) fn assert_renaming_can_go_on(disks: &[SparseDisk], model: &[u8]) {
+    assert_renaming_is_known(disks);
     let heap = Heap::look(offers(&named(disks)));
     let volumes: Vec<_> = heap.assembly.volumes.iter().collect();
     if let [one, other] = volumes[..] {

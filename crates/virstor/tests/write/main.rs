@@ -12,7 +12,9 @@ mod model;
 mod on_disk;
 mod power;
 mod refusals;
+mod sequence;
 mod set;
+mod slow;
 #[path = "../check/support.rs"]
 #[allow(dead_code, reason = "shared with the tests of check")]
 mod support;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use virstor::io::WriteAt;
 use virstor::write::{Step, StepBytes, VolumeWriter, WriteError};
-use virstor_testkit::{MachineDisk, SplitMix64, for_each_seed};
+use virstor_testkit::{Decisions, MachineDisk, for_each_seed};
 
 use crate::on_disk::OnDisk;
 use crate::set::{CHUNK, STALE, contents, disks_of, open, small_set};
@@ -21,8 +21,8 @@ pub(crate) enum Operation {
 }
 
 /// Mostly short writes; bytes that are neither zero nor stale, or all zero.
-pub(crate) fn random_operation(random: &mut SplitMix64, size: usize) -> Operation {
-    let at = |random: &mut SplitMix64, bound: usize| usize::try_from(random.below(bound as u64)).unwrap();
+pub(crate) fn random_operation<R: Decisions>(random: &mut R, size: usize) -> Operation {
+    let at = |random: &mut R, bound: usize| usize::try_from(random.below(bound as u64)).unwrap();
     let longest = *random.choose(&[1, 100, CHUNK, 3 * CHUNK]);
     let len = 1 + at(random, longest);
     let start = match random.below(3) {

@@ -49,7 +49,7 @@ impl History {
     }
 
     /// The states of which each byte must be one at a cut: the last acknowledged, and all begun since.
-    fn possible(&self, moment: usize) -> &[Vec<u8>] {
+    pub(crate) fn possible(&self, moment: usize) -> &[Vec<u8>] {
         let first = self.acknowledged.iter().rev().find(|(returned, _)| *returned <= moment).unwrap().1;
         let last = self.begun.iter().take_while(|begun| **begun <= moment).count();
         &self.states[first..=last.max(first)]
@@ -75,7 +75,7 @@ impl History {
     }
 }
 
-fn assert_sound_after_cut(disks: &[SparseDisk], possible: &[Vec<u8>], random: &mut SplitMix64) {
+pub(crate) fn assert_sound_after_cut(disks: &[SparseDisk], possible: &[Vec<u8>], random: &mut SplitMix64) {
     OnDisk::read(disks, 512).assert_sound(disks, 512);
     let machine = Machine::new(disks.iter().cloned());
     let mut writer = open(&machine);

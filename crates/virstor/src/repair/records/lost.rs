@@ -1,6 +1,5 @@
 //! Components whose record is lost, and components that are gone.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
@@ -16,6 +15,7 @@ use crate::format::{ByteOrder, ComponentFlags, MAGIC, MAP_ENTRY_LEN, MapEntry, R
 use crate::geometry::ComponentIndex;
 use crate::io::ReadAt;
 use crate::map::scan;
+use crate::ordered::Set;
 use crate::repair::survey::Survey;
 use crate::repair::{
     Action, Changes, EntryChange, Loss, Misplaced, NO_ENTRY, RecordChange, RepairError, Stage, Who, numbers,
@@ -184,7 +184,7 @@ pub(super) fn take_in_last_disk<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> 
     let after = new_record(stage, Some(&survey), seat, index);
     let change = RecordChange { seat, offset: stage.record_offset(seat), before: None, after };
     let loss = Some(Loss::Certainty(index));
-    stage.records(BTreeSet::from([code]), Vec::from([change]), loss, Vec::new(), Order::default())
+    stage.records(Set::from_iter([code]), Vec::from([change]), loss, Vec::new(), Order::default())
 }
 
 /// The components that are gone are taken out of the volume, where nothing lies on any of them.

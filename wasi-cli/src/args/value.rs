@@ -1,0 +1,42 @@
+//! Words of the command line that are numbers and names.
+
+use std::time::Duration;
+
+use crate::size;
+
+pub(crate) fn sector_size(text: &str) -> Result<u32, String> {
+    let bytes = size::parse(text)?;
+    let known = virstor::format::SECTOR_SIZES.into_iter().find(|known| u64::from(*known) == bytes);
+    known.ok_or_else(|| format!("a sector size is a power of two from 512 to 65536, not {bytes}"))
+}
+
+pub(crate) fn maxphys(text: &str) -> Result<u32, String> {
+    let bytes = size::parse(text)?;
+    u32::try_from(bytes).map_err(|_| format!("maxphys is below 4G, not {bytes}"))
+}
+
+pub(crate) fn code(text: &str) -> Result<virstor::check::Code, String> {
+    let known = virstor::check::Code::ALL.iter().copied().find(|code| code.text() == text);
+    known.ok_or_else(|| format!("'{text}' is no code; 'virstor check' shows them in brackets"))
+}
+
+pub(crate) fn scan(text: &str) -> Result<u64, String> {
+    match text {
+        "all" => Ok(u64::MAX),
+        "none" => Ok(0),
+        _ => size::parse(text),
+    }
+}
+
+pub(crate) fn clients(text: &str) -> Result<usize, String> {
+    let clients = text.parse().ok().filter(|clients| (1..=10_000).contains(clients));
+    clients.ok_or_else(|| format!("'{text}' is not a number of clients from 1 to 10000"))
+}
+
+/// Seconds, at least one and at most a year.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (1..=31_536_000).contains(seconds));
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| format!("'{text}' is not a number of seconds from 1 to 31536000"))
+}
