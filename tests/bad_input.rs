@@ -8,6 +8,9 @@
 #[path = "bad_input/changes.rs"]
 mod changes;
 #[cfg(unix)]
+#[path = "bad_input/files.rs"]
+mod files;
+#[cfg(unix)]
 #[path = "bad_input/rescue.rs"]
 mod rescue;
 #[cfg(unix)]

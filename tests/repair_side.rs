@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 
+use virstor::assemble::Volume;
 use virstor::check::{Code, LISTED, Report};
 use virstor::io::ReadAt;
 use virstor::patch::{Patch, groups, is_ambiguous};
 use virstor::plan::{SegmentPlace, VolumeReader};
-use virstor::repair::Options;
+use virstor::repair::{Action, Options};
 use virstor_inspect::repair::{Plan, PlanError, plan};
 use virstor_inspect::{Heap, InputFile};
 use virstor_testkit::hostile::{Choices, HostileDisk, HostileFile, HostileHeap};
@@ -67,7 +68,9 @@ impl Case<'_> {
             return;
         }
         if !gives_up {
-            self.nothing_is_lost(volume, &made);
+            for other in 0..self.heap.volumes().len() {
+                self.nothing_is_lost(other, self.successor(volume, other, &made), &made);
+            }
         }
         let again = self.plan(&made.after, made.after_volume, &options).expect("files in memory can be read");
         assert!(again.steps.is_empty(), "a second repair does something: {:?}", again.steps);
@@ -94,12 +97,20 @@ impl Case<'_> {
         }
     }
 
-    /// What could be read before reads the same. All bytes of a file are looked at twice at most.
-    fn nothing_is_lost(&self, volume: usize, made: &Plan<HostileDisk>) {
+    /// What volume `other` is after a repair of `volume`: parts of one may have been joined.
+    fn successor(&self, volume: usize, other: usize, made: &Plan<HostileDisk>) -> usize {
+        let identity = |volume: &Volume| (volume.name.bytes().to_vec(), volume.id);
+        let wanted = identity(&self.heap.volumes()[other]);
+        let same = made.after.volumes().iter().position(|volume| identity(volume) == wanted);
+        if volume == other { made.after_volume } else { same.unwrap_or(made.after_volume) }
+    }
+
+    /// What could be read before reads the same, holes too. All bytes of a file are looked at twice at most.
+    fn nothing_is_lost(&self, volume: usize, after_volume: usize, made: &Plan<HostileDisk>) {
         const PIECE: usize = 64 << 10;
         const MOST: usize = 8 << 20;
         let (mut before, mut after) =
-            (self.heap.reader(volume, 1 << 20), made.after.reader(made.after_volume, 1 << 20));
+            (self.heap.reader(volume, 1 << 20), made.after.reader(after_volume, 1 << 20));
         let (size, kept) = (before.volume().size(), after.volume().size());
         let chunk_size = before.volume().chunk_size.bytes();
         // Where records disagree most of them decide, and what has no map may turn out to be a part of another
@@ -108,6 +119,14 @@ impl Case<'_> {
         let unsure = disagree || !made.before.whole;
         assert!(unsure || size.saturating_sub(kept) < chunk_size, "{size} bytes have become {kept}");
         let is_data = |place: &SegmentPlace| matches!(place, SegmentPlace::Data { .. });
+        // Holes stay holes, unless the map was read in the wrong byte order.
+        let converted = made.steps.iter().any(|step| matches!(step.step.action, Action::ConvertMap { .. }));
+        for hole in before.segments(0..size.min(kept)).filter(|it| it.place == SegmentPlace::Hole) {
+            let mut filled =
+                after.segments(hole.start..hole.end()).filter(|it| it.place != SegmentPlace::Hole);
+            let filled = filled.next().filter(|_| !converted);
+            assert!(filled.is_none(), "a hole at {} is {filled:?}", hole.start);
+        }
         let data: Vec<(u64, u64)> = before
             .segments(0..size)
             .filter(|segment| is_data(&segment.place))

@@ -6,10 +6,8 @@ use std::path::Path;
 
 use virstor_testkit::SetBuilder;
 
-use crate::rows::{
-    LONG_NAME, Row, bad_entries, blank, file, folder, keep, permissions_count, read_only, row, trio,
-    two_volumes,
-};
+use crate::files::{LONG_NAME, bad_entries, blank, file, folder, keep, read_only, trio, two_volumes};
+use crate::rows::{Row, permissions_count, row};
 
 pub(crate) fn all() -> Vec<Row> {
     [labels(), changes(), every_verb(), repairs()].into_iter().flatten().collect()

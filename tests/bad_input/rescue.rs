@@ -4,7 +4,8 @@ use std::path::Path;
 
 use virstor_testkit::{SetBuilder, write_sparsely};
 
-use crate::rows::{Row, Stdout, file, folder, keep, row, trio};
+use crate::files::{file, folder, keep, trio};
+use crate::rows::{Row, Stdout, row};
 
 pub(crate) fn all() -> Vec<Row> {
     [specimens(), mapfiles(), assumptions(), changes()].into_iter().flatten().collect()

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::rows::{Row, blank, file, folder, row, trio};
+use crate::files::{blank, file, folder, trio};
+use crate::rows::{Row, row};
 
 pub(crate) fn all() -> Vec<Row> {
     [servers(), overlays(), requests()].into_iter().flatten().collect()

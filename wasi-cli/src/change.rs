@@ -102,8 +102,7 @@ impl Change {
     ) -> Result<PathBuf, Failure> {
         let mut running = self.begin(log)?;
         let mut progress = Progress::new(output.progress, output.quiet);
-        let len = |patch: &Patch| patch.target().map_or(0, |target| target.range.end - target.range.start);
-        let (mut done, total) = (0, self.patches.iter().map(len).sum());
+        let (mut done, total) = (0, self.patches.iter().map(Patch::changed_len).sum());
         let mut report = |more| {
             done += more;
             progress.report(doing, done, total);
@@ -153,9 +152,7 @@ impl Change {
 
     /// What is said when the change stopped; its log is at `log`.
     fn stopped(&self, error: &ChangeError, log: &Path) -> Failure {
-        let log = shown(log);
-        let line = self.reason(error, &log);
-        Failure::Operation(format!("{line}; 'virstor undo {log} FILE...' takes back what was done"))
+        Failure::Operation(with_way_back(&self.reason(error, &shown(log)), log))
     }
 
     fn reason(&self, error: &ChangeError, log: &str) -> String {
@@ -196,11 +193,8 @@ impl Running<'_> {
 
     /// `failure`, and how to undo what was done before it.
     pub(crate) fn stopped_by(&self, failure: Failure) -> Failure {
-        let log = shown(&self.log);
         match failure {
-            Failure::Operation(line) => {
-                Failure::Operation(format!("{line}; 'virstor undo {log} FILE...' takes back what was done"))
-            }
+            Failure::Operation(line) => Failure::Operation(with_way_back(&line, &self.log)),
             other => other,
         }
     }
@@ -220,6 +214,11 @@ impl Running<'_> {
         journal.finish().map_err(|error| change.stopped(&error, &log))?;
         Ok(log)
     }
+}
+
+/// What stopped a change, and how to undo what was done of it.
+fn with_way_back(line: &str, log: &Path) -> String {
+    format!("{line}; 'virstor undo {} FILE...' takes back what was done", shown(log))
 }
 
 /// A log that goes nowhere.

@@ -158,7 +158,11 @@ impl Places {
             if *file != number {
                 continue;
             }
-            scanned &= matches!(located.place, Place::Grown | Place::Inside);
+            scanned &= match located.place {
+                Place::Grown | Place::Inside | Place::Cut => true,
+                Place::Whole => located.len < size,
+                Place::Partition(_) => false,
+            };
             places.record(disk, located.start + located.tasted.offset);
             // A record that was copied to a new end leaves the old one behind.
             let provsize = located.tasted.record.provsize.get();

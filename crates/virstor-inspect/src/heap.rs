@@ -431,7 +431,10 @@ impl Findings {
 
     /// Notes the file and its partitions as far as no component lies in them.
     fn note_unclaimed(&mut self, file: usize, size: u64, regions: &[Region], found: &[Located]) {
-        let whole = Region { name: String::new(), start: 0, len: size };
+        // Of what is behind the last sector nothing is offered.
+        let is_whole = |located: &&Located| located.place == Place::Whole;
+        let len = found.iter().find(is_whole).map_or(size, |located| located.len);
+        let whole = Region { name: String::new(), start: 0, len };
         let taken = |region: &Region| {
             let overlaps = |located: &Located| {
                 located.start < region.start + region.len && region.start < located.start + located.len
@@ -468,7 +471,10 @@ impl Findings {
             let at_end = found.iter().find(here).map(|located| located.tasted.sector_size);
             file.sector_size.or(at_end).unwrap_or(USUAL_SECTOR_SIZE)
         };
-        let whole = Region { name: String::new(), start: 0, len: size };
+        // Of what is behind the last sector nothing is offered.
+        let is_whole = |located: &&Located| located.place == Place::Whole;
+        let len = found.iter().find(is_whole).map_or(size, |located| located.len);
+        let whole = Region { name: String::new(), start: 0, len };
         for region in std::iter::once(&whole).chain(regions) {
             self.offers.push(Offer {
                 file: number,

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use virstor::assemble::Volume;
 use virstor::change::naming::other_part;
-use virstor::check::{Report, Subject};
+use virstor::check::{Code, Finding, Repair, Report, Subject};
 use virstor::format::{MAP_ENTRY_LEN, Name};
 use virstor::geometry::ComponentIndex;
 use virstor::io::{IoError, ReadAt};
@@ -129,37 +129,58 @@ pub fn plan_on<D: ReadAt + Clone, W: ReadAt + Clone + From<OverlayDisk<D>>>(
     let (name, id) = (heap.volumes()[volume].name, heap.volumes()[volume].id);
     let mut proven = planner.proven();
     planner.stage(heap, volume, &before, options)?;
-    let mut last: Option<Looked<W>> = None;
+    let mut stage = 0..planner.steps.len();
+    // The volume as far as the plan is proven; none as long as that is how it was found.
+    let mut base: Option<Looked<W>> = None;
+    let loss = |planner: &Planner<D>, proven: &_, base: &Option<Looked<W>>, now: &_| match base {
+        None => planner.loss(proven, (heap, volume), now),
+        Some(base) => planner.loss(proven, (&base.heap, base.volume), now),
+    };
     for _ in 0..MOST_STAGES {
         let now = planner.look(heap, look, (name, id), progress)?;
-        let declined = match &last {
-            None => planner.loss(&proven, (heap, volume), &now),
-            Some(last) => planner.loss(&proven, (&last.heap, last.volume), &now),
+        // A component whose number the count does not know can be read again once the numbers are closed up.
+        let moves = is_moving(&now.report);
+        let mut declined = if moves { None } else { loss(&planner, &proven, &base, &now) };
+        if declined.is_none() {
+            planner.members(&now.heap, now.volume);
+            let here = planner.proven();
+            if !stage.is_empty() {
+                planner.stage(&now.heap, now.volume, &now.report, options)?;
+            }
+            let next = here.steps..planner.steps.len();
+            if next.is_empty() && moves {
+                declined = loss(&planner, &proven, &base, &now);
+            }
+            if declined.is_none() {
+                if next.is_empty() {
+                    return Ok(planner.end(before, now, (name, id), None));
+                }
+                // The same once more, on the same bytes: the stage before had no effect.
+                if planner.steps[stage] == planner.steps[next.clone()] {
+                    return Err(PlanError::Endless);
+                }
+                stage = next;
+                if !moves {
+                    (proven, base) = (here, Some(now));
+                }
+                continue;
+            }
+        }
+        planner.roll_back(proven);
+        let end = match base {
+            None => planner.look(heap, look, (name, id), progress)?,
+            Some(base) => base,
         };
-        if declined.is_some() {
-            planner.roll_back(proven);
-            let end = match last {
-                None => planner.look(heap, look, (name, id), progress)?,
-                Some(last) => last,
-            };
-            return Ok(planner.end(before, end, (name, id), declined));
-        }
-        planner.members(&now.heap, now.volume);
-        let stage = proven.steps..planner.steps.len();
-        proven = planner.proven();
-        if !stage.is_empty() {
-            planner.stage(&now.heap, now.volume, &now.report, options)?;
-        }
-        if planner.steps.len() == proven.steps {
-            return Ok(planner.end(before, now, (name, id), None));
-        }
-        // The same once more, on the same bytes: the stage before had no effect.
-        if planner.steps[stage] == planner.steps[proven.steps..] {
-            return Err(PlanError::Endless);
-        }
-        last = Some(now);
+        return Ok(planner.end(before, end, (name, id), declined));
     }
     Err(PlanError::Endless)
+}
+
+/// Whether components get other numbers, and have not all got them.
+fn is_moving(report: &Report) -> bool {
+    let moves =
+        |finding: &Finding| finding.code() == Code::RemovedFromMiddle && finding.repair == Repair::Safe;
+    report.findings.iter().any(moves)
 }
 
 /// The volume as it is looked at between two stages.
@@ -251,7 +272,8 @@ impl<D: ReadAt + Clone> Planner<D> {
         self.steps.truncate(proven.steps);
     }
 
-    /// What the steps that are not proven would lose of a volume that they make what it is `now`.
+    /// What the steps that are not proven would lose of a volume that they make what it is `now`, or of another that
+    /// they touch or join with it.
     fn loss<X: ReadAt + Clone, W: ReadAt + Clone>(
         &self,
         proven: &Proven<D>,
@@ -260,12 +282,31 @@ impl<D: ReadAt + Clone> Planner<D> {
     ) -> Option<Declined> {
         let planned = self.steps.get(proven.steps..).filter(|planned| !planned.is_empty())?;
         let steps: Vec<&Step> = planned.iter().map(|planned| &planned.step).collect();
-        let before = Moment { heap, volume, overlay: &proven.overlay };
-        let after = Moment { heap: &now.heap, volume: now.volume, overlay: &self.overlay };
-        let (at, fate) = first_loss(&before, &after, &steps, &self.numbers)?;
+        let loss = |number: usize| {
+            let becomes = if number == volume { now.volume } else { successor(heap, number, &now.heap) };
+            let before = Moment { heap, volume: number, overlay: &proven.overlay };
+            let after = Moment { heap: &now.heap, volume: becomes, overlay: &self.overlay };
+            let stays = number != volume && is_same(&before, &after) && !self.touches(&before, &steps);
+            // What is given up is the repaired volume's.
+            let steps = if becomes == now.volume { &steps[..] } else { &[] };
+            if stays { None } else { first_loss(&before, &after, steps, &self.numbers) }
+        };
+        let others = (0..heap.volumes().len()).filter(|other| *other != volume);
+        let (at, fate) = [volume].into_iter().chain(others).find_map(loss)?;
         let codes = steps.iter().flat_map(|step| step.codes.iter().copied()).collect();
         let does = planned.iter().map(|planned| planned.does.clone()).collect();
         Some(Declined { codes, does, at, fate })
+    }
+
+    /// Whether `steps` write to where a volume has a component.
+    fn touches<X: ReadAt + Clone, B>(&self, volume: &Moment<'_, X, B>, steps: &[&Step]) -> bool {
+        let targets = steps.iter().flat_map(|step| &step.patches).filter_map(Patch::target);
+        targets.into_iter().any(|target| {
+            let PlanDisk { file, start, .. } = self.disks[target.component.as_usize()];
+            let (first, end) = (start + target.range.start, start + target.range.end);
+            let hit = |located: &Located| first < located.start + located.len && located.start < end;
+            volume.places().any(|(other, located)| *other == file && hit(located))
+        })
     }
 
     /// The files as they will be.
@@ -417,6 +458,28 @@ fn renamed(patch: &Patch, number: &mut impl FnMut(ComponentIndex) -> ComponentIn
         Patch::Barrier => {}
     }
     patch
+}
+
+/// Which volume of `after` has most of the components of volume `number` of `heap`, by where they lie.
+fn successor<X: ReadAt + Clone, W: ReadAt + Clone>(heap: &Heap<X>, number: usize, after: &Heap<W>) -> usize {
+    let place = |(file, located): &(usize, Located)| (*file, located.start);
+    let of = |candidate: usize| place(&heap.located()[candidate]);
+    let old: Vec<_> = heap.volumes()[number].components.values().map(|it| of(it.candidate)).collect();
+    let common = |volume: &Volume| {
+        let new = volume.components.values().map(|it| place(&after.located()[it.candidate]));
+        new.filter(|place| old.contains(place)).count()
+    };
+    let counts: Vec<usize> = after.volumes().iter().map(common).collect();
+    let most = counts.iter().max();
+    counts.iter().position(|count| Some(count) == most).unwrap_or(0)
+}
+
+/// Whether a volume has the same records in the same places at both moments.
+fn is_same<X: ReadAt + Clone, W: ReadAt + Clone, D>(
+    before: &Moment<'_, X, D>,
+    after: &Moment<'_, W, D>,
+) -> bool {
+    before.places().eq(after.places())
 }
 
 /// So many disks patches can name.

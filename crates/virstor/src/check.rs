@@ -42,6 +42,7 @@ pub use self::deep::{Hearers, Orphan, deep};
 pub use self::finding::{Because, Code, Fault, Finding, Numbering, Repair, Severity, Torn};
 pub use self::text::Party;
 use crate::assemble::{Assembly, Candidate, Problem, Volume};
+use crate::change::naming::other_part;
 use crate::format::ByteOrder;
 use crate::geometry::ComponentIndex;
 use crate::io::ReadAt;
@@ -168,8 +169,14 @@ fn temper(volume: &Volume, pass: &map_pass::MapPass, findings: &mut [Finding]) {
     let worst = worst.max().unwrap_or(Repair::Safe);
     let lowest = pass.tallies.first().and_then(|first| first.owned.owned_from(0));
     let rounds = pass.whole && sizes::can_be_rounded(volume, lowest);
+    // What is gone and empty is left out of the volume only when nothing is waited for beside it.
+    let awaited = findings.iter().any(|finding| match &finding.fault {
+        Fault::ComponentMissing { .. } => finding.repair == Repair::None,
+        fault => fault.explains().is_some() && finding.repair == Repair::None,
+    });
     for finding in findings {
         finding.repair = match finding.code() {
+            Code::ComponentMissing if awaited => Repair::None,
             Code::AllocationPastEnd | Code::AllocationOutOfOrder => finding.repair.max(worst),
             Code::VirtualSizeRagged | Code::MapNotWholeSectors if !rounds => Repair::None,
             _ => finding.repair,
@@ -177,16 +184,18 @@ fn temper(volume: &Volume, pass: &map_pass::MapPass, findings: &mut [Finding]) {
     }
 }
 
-/// Whether a file of the volume ends within its last sector. It has no place for a record then, and a set is
-/// repaired as a whole.
+/// Whether a file of the volume, or of what a torn renaming made of it, ends within its last sector. It has no place for
+/// a record then, and a set is repaired as a whole.
 fn is_cut<D>(subject: &Subject<'_, D>) -> bool {
-    let volume = subject.volume();
-    let placed = volume.components.values().map(|component| component.candidate);
-    let beyond = volume.problems.iter().filter_map(|problem| match problem {
+    let volumes = &subject.assembly.volumes;
+    let parts = [Some(subject.volume), other_part(volumes, subject.volume)];
+    let placed = parts.into_iter().flatten().flat_map(|part| volumes[part].components.values());
+    let beyond = volumes[subject.volume].problems.iter().filter_map(|problem| match problem {
         Problem::NumberOutOfRange { candidate, .. } => Some(*candidate),
         _ => None,
     });
-    placed.chain(beyond).any(|candidate| subject.candidates[candidate].located.place == Place::Cut)
+    let mut members = placed.map(|component| component.candidate).chain(beyond);
+    members.any(|candidate| subject.candidates[candidate].located.place == Place::Cut)
 }
 
 /// Whether some entries of the map make sense in the other byte order only, as when converting it was cut off: what

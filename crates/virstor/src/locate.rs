@@ -15,7 +15,8 @@ use crate::taste::{Tasted, taste};
 /// Where in a file a component lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// The file is the component.
+    /// The file is the component. What is left of it behind the component is less than a sector, which FreeBSD
+    /// does not see.
     Whole,
     /// A partition of the disk that the file is, named as FreeBSD would ("p2", "s1a").
     Partition(String),
@@ -193,7 +194,11 @@ fn around(size: u64, offset: u64, record: Record, sector_size: Option<u32>) -> O
     }
     let sector = at_start.filter(fits).or_else(|| sizes.clone().find(fits))?;
     let start = offset + u64::from(sector) - provsize;
-    let place = if start == 0 { Place::Grown } else { Place::Inside };
+    let place = match start {
+        0 if size - provsize < u64::from(sector) => Place::Whole,
+        0 => Place::Grown,
+        _ => Place::Inside,
+    };
     let tasted = Tasted { record, offset: offset - start, sector_size: sector };
     Some(Located { place, start, len: provsize, tasted })
 }
@@ -244,5 +249,16 @@ mod tests {
         let mut grown = component(1 << 17, 512);
         grown.resize((1 << 17) + 1000, 0);
         assert_eq!(find(&grown), [(Place::Grown, 0, 1 << 17, 512)]);
+    }
+
+    #[test]
+    fn less_than_a_sector_behind_a_component_is_no_growth() {
+        for (sector, number) in [(512, 512), (4096, 4096)] {
+            let mut longer = component(1 << 17, sector);
+            longer.resize((1 << 17) + sector - 1, 0);
+            assert_eq!(find(&longer), [(Place::Whole, 0, 1 << 17, number)]);
+            longer.push(0);
+            assert_eq!(find(&longer), [(Place::Grown, 0, 1 << 17, number)]);
+        }
     }
 }

@@ -156,6 +156,16 @@ impl<T: Ord> Set<T> {
         self.items[self.items.binary_search(item).unwrap_or_else(|place| place)..].iter()
     }
 
+    /// Removes those that `keep` does not want.
+    pub fn retain(&mut self, keep: impl FnMut(&T) -> bool) {
+        self.items.retain(keep);
+    }
+
+    /// The greatest.
+    pub fn last(&self) -> Option<&T> {
+        self.items.last()
+    }
+
     /// The least.
     pub fn first(&self) -> Option<&T> {
         self.items.first()

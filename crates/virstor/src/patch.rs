@@ -64,13 +64,24 @@ impl Patch {
     /// When it reaches past the last byte that 64 bits can name.
     #[must_use]
     pub fn target(&self) -> Option<Target> {
-        let (component, offset, len) = match self {
-            Self::Write { component, offset, bytes } => (*component, *offset, bytes.len() as u64),
-            Self::Zero { component, offset, len } => (*component, *offset, *len),
-            Self::Copy { to: (component, offset), len, .. } => (*component, *offset, *len),
+        let (component, offset) = match self {
+            Self::Write { component, offset, .. } | Self::Zero { component, offset, .. } => {
+                (*component, *offset)
+            }
+            Self::Copy { to, .. } => *to,
             Self::Barrier => return None,
         };
-        Some(Target { component, range: range(offset, len) })
+        Some(Target { component, range: range(offset, self.changed_len()) })
+    }
+
+    /// How many bytes it changes.
+    #[must_use]
+    pub fn changed_len(&self) -> u64 {
+        match self {
+            Self::Write { bytes, .. } => bytes.len() as u64,
+            Self::Zero { len, .. } | Self::Copy { len, .. } => *len,
+            Self::Barrier => 0,
+        }
     }
 
     /// What it reads: for copies only.

@@ -12,50 +12,14 @@
 //!
 //! A write that returned is seen by every read that follows. It is durable after the next
 //! [`flush`](VolumeWriter::flush): data, then the entries of the map that name it. New entries wait in memory
-//! until then, so that all allocations between two flushes share their barriers.
-//!
-//! # Why a cut leaves a sound volume
-//!
-//! The format has no journal, no checksum and one copy of the map, and at the next start the kernel **counts**
-//! the entries of each component to find the next free chunk (`virstor_check_and_run`). A map with a gap in it
-//! (chunks 2 and 4 named, 3 not) makes it hand out chunk 4 a second time. So after every possible cut the
-//! entries on the disk must be a beginning of the order of allocation. A flush does, in this order:
-//!
-//! ```text
-//!  1  flush every component that was written to            the data of all new chunks
-//!  2  for each run of new entries:
-//!       first of its component? records, flush             see below
-//!       write the sector of the map, flush component 0     this run's entries and no later ones
-//! ```
-//!
-//! A *run* is as many entries, in the order of allocation, as lie in one sector of the map and name one
-//! component. The sector is written with the entries of its run and without those of later runs, which are
-//! put in when their turn comes.
-//!
-//! - *No foreign bytes.* An entry reaches the disk after the whole of its chunk, zeros included (1 before 2).
-//!   A chunk whose entry did not make it is named by nobody; the next session hands it out again and makes it
-//!   zero again.
-//! - *No gap.* Between two barriers one sector is written, and a disk writes a sector whole or not at all. So
-//!   the entries on the disk are those of the runs so far, with or without the last one: a beginning of the
-//!   order. It cannot be had cheaper: were two sectors under way at once that name chunks of one component,
-//!   the later could arrive alone. Chunks written in virtual order make one run for 64 of them (512 at
-//!   4096 bytes a sector); in random order there is one barrier for each chunk, beside the zeros of a whole
-//!   chunk that it costs anyway.
-//! - *No allocation behind the end.* The kernel starts at the first component whose **record** says that it has
-//!   room, and when that one is full goes to the next without looking whether there is any. With two full
-//!   components whose records are old it writes behind the end of the second. So before the first entry of a
-//!   component goes to the disk, the records of those below say that they are full, and its own that it is in
-//!   use (`gvirstor remove` goes by that flag alone).
-//! - *Nothing acknowledged by a flush is lost.* What was durable is only ever overwritten where the user
-//!   writes, sector by sector: a sector of the map is rewritten with what it held plus new entries.
-//!
-//! What a failed operation leaves: a write that failed has allocated nothing (its chunks are handed out again),
-//! and what it overwrote is old or new; a flush that failed has some of its runs done and goes on with the
-//! others when it is called again.
+//! until then, so that all allocations between two flushes share their barriers. What may be cut off, and why that
+//! leaves a sound volume, is argued in [`durable`].
 
 pub(crate) mod allocator;
+pub mod durable;
 pub mod held;
 mod members;
+mod plan;
 pub(crate) mod sound;
 pub mod watermark;
 
@@ -64,22 +28,17 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use self::allocator::Allocator;
+use self::durable::Waiting;
 pub use self::members::MemberError;
+pub use self::plan::{Allocation, Step, StepBytes, WritePlan};
 pub use self::sound::Unsound;
 use self::sound::examine;
 use crate::assemble::Volume;
 use crate::check::{Finding, Report, Severity};
-use crate::format::{ComponentFlags, MAP_ENTRY_LEN, MapEntry, Record};
-use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
+use crate::format::Record;
+use crate::geometry::ComponentIndex;
 use crate::io::{IoError, WriteAt};
-use crate::label::record_sector;
-use crate::plan::{Lost, ReadError, Segment, SegmentPlace, Segments, VolumeReader};
-
-/// So many new entries at most wait for a flush; then the writer does one of its own. It bounds memory.
-const MOST_WAITING: usize = 4096;
-
-/// So many runs at most wait for a flush, each of which takes a barrier. It bounds the time a flush takes.
-const MOST_RUNS: usize = 64;
+use crate::plan::{Lost, ReadError, SegmentPlace, Segments, VolumeReader};
 
 /// A sound volume that can be read and written.
 ///
@@ -102,54 +61,6 @@ pub struct VolumeWriter<D> {
     secured: Option<ComponentIndex>,
     /// Whether anything was written since the records were.
     changed: bool,
-}
-
-/// Everything a write needs, decided before any byte moves.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WritePlan {
-    /// What to write, in the order of the request.
-    pub steps: Vec<Step>,
-    /// The chunks that get a place, in the order in which places are handed out.
-    pub allocations: Vec<Allocation>,
-}
-
-/// A stretch of a component that is to be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    /// Which component.
-    pub component: ComponentIndex,
-    /// The first byte on it.
-    pub offset: u64,
-    /// What comes there.
-    pub what: StepBytes,
-}
-
-/// What a [`Step`] writes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StepBytes {
-    /// These bytes of the request's data.
-    Data(Range<usize>),
-    /// So many zeros: the rest of a new chunk.
-    Zeros(u64),
-}
-
-/// A virtual chunk and the place it gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Allocation {
-    /// The virtual chunk.
-    pub at: VirtualChunk,
-    /// The component that will hold it.
-    pub component: ComponentIndex,
-    /// The chunk on that component.
-    pub chunk: PhysicalChunk,
-}
-
-/// An allocation whose entry is not on the disk.
-#[derive(Debug, Clone, Copy)]
-struct Waiting {
-    allocation: Allocation,
-    /// The entry on the disk.
-    before: MapEntry,
 }
 
 /// How much room is left.
@@ -287,51 +198,6 @@ impl<D: WriteAt> VolumeWriter<D> {
         })
     }
 
-    /// Decides how `data` is written at `offset`. Nothing changes.
-    ///
-    /// # Errors
-    ///
-    /// [`WriteError::OutOfSpace`] when there is no room for all of it, [`WriteError::Io`] when the map cannot be
-    /// read.
-    ///
-    /// # Panics
-    ///
-    /// When the range is not within the volume.
-    pub fn plan(&mut self, offset: u64, data: &[u8]) -> Result<WritePlan, WriteError> {
-        let segments: Vec<Segment> = self.reader.segments(offset..offset + data.len() as u64).collect();
-        let mut plan = WritePlan { steps: Vec::new(), allocations: Vec::new() };
-        let mut places = self.allocator.upcoming();
-        let mut needed = 0;
-        for segment in segments {
-            let range = within(offset, segment.start, segment.len);
-            match segment.place {
-                SegmentPlace::Data { component, offset } => {
-                    plan.steps.push(Step { component, offset, what: StepBytes::Data(range) });
-                }
-                SegmentPlace::Hole => {
-                    for (at, inside, range) in self.chunks(segment.start, range) {
-                        if is_zero(&data[range.clone()]) {
-                            continue;
-                        }
-                        needed += 1;
-                        if let Some((component, chunk)) = places.next() {
-                            plan.allocations.push(Allocation { at, component, chunk });
-                            plan.steps.extend(self.whole_chunk(component, chunk, inside, range));
-                        }
-                    }
-                }
-                SegmentPlace::Lost(why) => {
-                    drop(places);
-                    return Err(self.lost(segment.start, why).into());
-                }
-            }
-        }
-        if needed > plan.allocations.len() as u64 {
-            return Err(WriteError::OutOfSpace { needed, free: self.allocator.free() });
-        }
-        Ok(plan)
-    }
-
     /// Writes `data` at `offset`: reads see it, the next [`flush`](Self::flush) makes it durable.
     ///
     /// # Errors
@@ -432,13 +298,6 @@ impl<D: WriteAt> VolumeWriter<D> {
         Ok(())
     }
 
-    /// How many chunks of `range` have no place.
-    fn chunks_missing(&mut self, range: Range<u64>) -> u64 {
-        let chunk_size = self.volume().chunk_size;
-        let holes = self.reader.segments(range).filter(|segment| segment.place == SegmentPlace::Hole);
-        holes.map(|hole| chunk_size.split(hole.end() - 1).0.0 - chunk_size.split(hole.start).0.0 + 1).sum()
-    }
-
     /// Notes that `component` was written to, by somebody who carried out a [plan](Self::plan) without allocations
     /// through another handle of its disk: that needs no writer, so others need not wait for it. To be called
     /// when it is done, and before it is said to be: the next flush covers it. A write that failed need not be
@@ -458,46 +317,6 @@ impl<D: WriteAt> VolumeWriter<D> {
         self.indexes().filter(|index| self.unflushed[index.as_usize()])
     }
 
-    /// Makes everything written durable.
-    ///
-    /// # Errors
-    ///
-    /// [`WriteError::Io`] when a disk fails. What was durable before is; a second call does the rest.
-    pub fn flush(&mut self) -> Result<(), WriteError> {
-        self.flush_disks()?;
-        while let Some(first) = self.waiting.front().copied() {
-            let component = first.allocation.component;
-            self.secure_records(component)?;
-            self.commit_run()?;
-        }
-        Ok(())
-    }
-
-    /// Flushes, and brings the records up to date when anything was written, as the kernel does on last close
-    /// (`update_metadata`). The volume may be written to again afterwards.
-    ///
-    /// # Errors
-    ///
-    /// [`WriteError::Io`] when a disk fails. A second call does the rest.
-    pub fn close(&mut self) -> Result<(), WriteError> {
-        self.flush()?;
-        if !self.changed {
-            return Ok(());
-        }
-        let mut outcome = Ok(());
-        for index in self.indexes() {
-            // One that fails is no reason to leave the others as they are.
-            outcome = outcome.and(self.put_record(index, self.record(index, self.entered)));
-        }
-        outcome.and(self.flush_disks())?;
-        self.changed = false;
-        Ok(())
-    }
-
-    fn flush_if_many_wait(&mut self) -> Result<(), WriteError> {
-        if self.waiting.len() >= MOST_WAITING || self.runs > MOST_RUNS { self.flush() } else { Ok(()) }
-    }
-
     /// The error for bytes that the map has no place for: that of the disk when the map could not be read.
     fn lost(&mut self, start: u64, why: Lost) -> ReadError {
         let (at, _) = self.volume().chunk_size.split(start);
@@ -509,44 +328,6 @@ impl<D: WriteAt> VolumeWriter<D> {
             Some(error) => ReadError::Io { component: ComponentIndex(0), error },
             None => ReadError::Lost { start, why },
         }
-    }
-
-    /// The chunks of a hole at `start` that `range` of the data falls into: which, where in it, and what.
-    fn chunks(
-        &self,
-        start: u64,
-        range: Range<usize>,
-    ) -> impl Iterator<Item = (VirtualChunk, u64, Range<usize>)> {
-        let chunk_size = self.volume().chunk_size;
-        let (mut done, end) = (range.start, range.end);
-        core::iter::from_fn(move || {
-            let (at, inside) = chunk_size.split(start + (done - range.start) as u64);
-            let room = usize::try_from(chunk_size.bytes() - inside).unwrap_or(usize::MAX);
-            let piece = done..done + room.min(end - done);
-            done = piece.end;
-            (!piece.is_empty()).then_some((at, inside, piece))
-        })
-    }
-
-    /// The steps that fill a new chunk: zeros, data from byte `inside` on, zeros.
-    fn whole_chunk(
-        &self,
-        component: ComponentIndex,
-        chunk: PhysicalChunk,
-        inside: u64,
-        range: Range<usize>,
-    ) -> impl Iterator<Item = Step> + use<D> {
-        let start = self.volume().chunk_size.offset_of(chunk);
-        let behind = inside + range.len() as u64;
-        let rest = self.volume().chunk_size.bytes() - behind;
-        let step = move |offset, what| Step { component, offset, what };
-        [
-            (inside > 0).then(|| step(start, StepBytes::Zeros(inside))),
-            Some(step(start + inside, StepBytes::Data(range))),
-            (rest > 0).then(|| step(start + behind, StepBytes::Zeros(rest))),
-        ]
-        .into_iter()
-        .flatten()
     }
 
     /// Takes `allocations`, whose chunks are written, into the map that reads see.
@@ -569,96 +350,6 @@ impl<D: WriteAt> VolumeWriter<D> {
         Ok(())
     }
 
-    /// What entries of one run have in common: the sector of the map they are in, and the component they name.
-    fn run_of(&self, waiting: &Waiting) -> (u64, ComponentIndex) {
-        let entries_per_sector = u64::from(self.volume().sector_size) / MAP_ENTRY_LEN as u64;
-        (waiting.allocation.at.0 / entries_per_sector, waiting.allocation.component)
-    }
-
-    /// Puts the first run of waiting entries on the disk.
-    fn commit_run(&mut self) -> Result<(), WriteError> {
-        let Some(first) = self.waiting.front() else { return Ok(()) };
-        let run = self.run_of(first);
-        let len = self.waiting.iter().take_while(|waiting| self.run_of(waiting) == run).count();
-        let bytes = self.sector_with(len)?;
-        self.put(ComponentIndex(0), run.0 * u64::from(self.volume().sector_size), &bytes)?;
-        self.flush_disks()?;
-        let map = self.reader.map_mut().expect("component 0 is there");
-        for done in self.waiting.drain(..len) {
-            map.settle(done.allocation.at);
-        }
-        self.runs -= 1;
-        Ok(())
-    }
-
-    /// The sector of the map that the first waiting entry is in, with the first `len` of those that wait and
-    /// without the others.
-    fn sector_with(&mut self, len: usize) -> Result<Vec<u8>, WriteError> {
-        let sector_size = usize::try_from(self.volume().sector_size).expect("a sector fits memory");
-        let entries_per_sector = (sector_size / MAP_ENTRY_LEN) as u64;
-        let first = self.waiting[0].allocation.at.0 / entries_per_sector * entries_per_sector;
-        let map = self.reader.map_mut().expect("component 0 is there");
-        let mut bytes = on(ComponentIndex(0), map.bytes(VirtualChunk(first), sector_size))?.to_vec();
-        for later in self.waiting.iter().skip(len) {
-            let position =
-                later.allocation.at.0.checked_sub(first).filter(|entry| *entry < entries_per_sector);
-            if let Some(position) = position {
-                let start = usize::try_from(position).expect("in the sector") * MAP_ENTRY_LEN;
-                bytes[start..start + MAP_ENTRY_LEN].copy_from_slice(&later.before.encode(map.order()));
-            }
-        }
-        Ok(bytes)
-    }
-
-    /// Makes the records ready for the first entry that names `component`: all entries of those below it are
-    /// on the disk.
-    fn secure_records(&mut self, component: ComponentIndex) -> Result<(), WriteError> {
-        if self.secured == Some(component) {
-            return Ok(());
-        }
-        for index in (0..=component.0).map(ComponentIndex) {
-            let mut wanted = self.record(index, Some(component));
-            if index == component {
-                // Left as it is, it shows that the volume was not closed.
-                wanted.chunk_next = self.records[index.as_usize()].chunk_next;
-            }
-            if wanted != self.records[index.as_usize()] {
-                self.put_record(index, wanted)?;
-            }
-        }
-        self.flush_disks()?;
-        self.secured = Some(component);
-        Ok(())
-    }
-
-    /// The record of a component as it should be when `entered` is where the last allocation was.
-    fn record(&self, index: ComponentIndex, entered: Option<ComponentIndex>) -> Record {
-        let mut record = self.records[index.as_usize()];
-        let cursor = self.allocator.cursor(index);
-        let mut flags = record.flags.get();
-        if cursor.is_used() {
-            flags |= ComponentFlags::ALLOCATED;
-        }
-        if entered == Some(index) {
-            flags |= ComponentFlags::CURRENT;
-        } else if entered.is_some() {
-            flags &= !ComponentFlags::CURRENT;
-        }
-        record.flags.set(flags);
-        record.chunk_next.set(cursor.next);
-        record.md_count.set(self.volume().component_count);
-        record
-    }
-
-    fn put_record(&mut self, index: ComponentIndex, record: Record) -> Result<(), WriteError> {
-        let component = &self.volume().components[&index];
-        let offset = component.len - u64::from(component.sector_size);
-        let sector = record_sector(&record, component.sector_size);
-        self.put(index, offset, &sector)?;
-        self.records[index.as_usize()] = record;
-        Ok(())
-    }
-
     fn put(&mut self, component: ComponentIndex, offset: u64, bytes: &[u8]) -> Result<(), WriteError> {
         self.changed = true;
         on(component, self.disk(component).write_at(offset, bytes))?;
@@ -673,19 +364,6 @@ impl<D: WriteAt> VolumeWriter<D> {
         Ok(())
     }
 
-    /// Flushes what was written to. A disk that fails does not keep the others from it.
-    fn flush_disks(&mut self) -> Result<(), WriteError> {
-        let mut outcome = Ok(());
-        for index in self.indexes() {
-            if self.unflushed[index.as_usize()] {
-                let flushed = on(index, self.disk(index).flush());
-                self.unflushed[index.as_usize()] = flushed.is_err();
-                outcome = outcome.and(flushed);
-            }
-        }
-        outcome
-    }
-
     fn disk(&self, component: ComponentIndex) -> &D {
         self.reader.disk(component).expect("every component has a disk")
     }
@@ -693,20 +371,6 @@ impl<D: WriteAt> VolumeWriter<D> {
     fn indexes(&self) -> impl Iterator<Item = ComponentIndex> + use<D> {
         (0..self.volume().component_count).map(ComponentIndex)
     }
-}
-
-impl Allocation {
-    /// Its entry in the map.
-    #[must_use]
-    pub fn entry(&self) -> MapEntry {
-        MapEntry { flags: MapEntry::ALLOCATED, component: self.component, chunk: self.chunk }
-    }
-}
-
-/// Where the `len` bytes from `start` of the device are in a buffer that begins at `offset`.
-fn within(offset: u64, start: u64, len: u64) -> Range<usize> {
-    let start = usize::try_from(start - offset).expect("within the buffer");
-    start..start + usize::try_from(len).expect("within the buffer")
 }
 
 pub(crate) fn is_zero(bytes: &[u8]) -> bool {

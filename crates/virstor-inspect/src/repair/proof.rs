@@ -3,7 +3,8 @@
 //! Whoever plans a stage may be wrong, on a set that nobody has thought of. So what is planned is not trusted: each
 //! byte of the volume that lay somewhere before, by the map and the records as they were read then, has to be found
 //! after, by the map and the records as they are read after, in the same place with no patch over it, or where a patch
-//! put a copy of just that byte. The overlay knows where its bytes come from, so the data is not read for that.
+//! put a copy of just that byte. The overlay knows where its bytes come from, so the data is not read for that. And what
+//! was a hole stays one: the old bytes of a chunk that an entry comes to name were never the volume's.
 
 use std::ops::{Range, RangeInclusive};
 
@@ -12,10 +13,11 @@ use virstor::check::Code;
 use virstor::format::MAP_ENTRY_LEN;
 use virstor::geometry::{ComponentIndex, VirtualChunk};
 use virstor::io::ReadAt;
+use virstor::locate::Located;
 use virstor::ordered::Set;
 use virstor::overlay::Overlay;
 use virstor::plan::{Segment, SegmentPlace};
-use virstor::repair::{Loss, Step};
+use virstor::repair::{Action, Loss, Step};
 
 use crate::heap::Heap;
 
@@ -68,9 +70,12 @@ const MAP_MEMORY: u64 = 1 << 20;
 const MOST_COMPARED: u64 = 64 << 20;
 
 /// The first virtual chunk that `steps`, which lead from `before` to `after`, do not leave what it is, and what becomes
-/// of it. Bytes that show the map or a record, because the chunk lies over them, are not the volume's: they may be others
-/// after, but have to be somewhere. Exempt are chunks that a step gives up for want of room, as many as it says. `numbers` says which disk of the
-/// overlays a file is.
+/// of it.
+///
+/// Bytes that show the map or a record, because the chunk lies over them, are not the volume's: they may be others after,
+/// but have to be somewhere. Exempt are chunks that a step gives up for want of room, as many as it says, and holes where
+/// a map gets its byte order: read the other way round entries are taken for unallocated. `numbers` says which disk of
+/// the overlays a file is.
 ///
 /// It takes one look at both maps, and memory for a megabyte of each.
 pub(super) fn first_loss<X: ReadAt + Clone, Y: ReadAt + Clone, D: ReadAt>(
@@ -84,12 +89,23 @@ pub(super) fn first_loss<X: ReadAt + Clone, Y: ReadAt + Clone, D: ReadAt>(
         (before.heap.reader(before.volume, MAP_MEMORY), after.heap.reader(after.volume, MAP_MEMORY));
     let kept = new.volume().size();
     let (mut given_up, mut budget) = (GivenUp::new(steps), MOST_COMPARED);
+    let holes_stay = !steps.iter().any(|step| matches!(step.action, Action::ConvertMap { .. }));
     let chunk = |at: u64| volume.chunk_size.split(at).0;
     for segment in old.segments(0..volume.size()) {
-        let SegmentPlace::Data { component, offset } = segment.place else { continue };
         let (start, end) = (segment.start, segment.end());
+        let pieces = new.segments(start.min(kept)..end.min(kept));
+        let (component, offset) = match segment.place {
+            SegmentPlace::Data { component, offset } => (component, offset),
+            SegmentPlace::Hole if holes_stay => {
+                let mut filled = pieces.filter(|piece| piece.place != SegmentPlace::Hole);
+                let Some(piece) = filled.next() else { continue };
+                let is_data = matches!(piece.place, SegmentPlace::Data { .. });
+                return Some((chunk(piece.start), if is_data { Fate::Differs } else { Fate::Lost }));
+            }
+            _ => continue,
+        };
         let own = own_bytes(volume, &segment, component, offset);
-        for piece in new.segments(start.min(kept)..end.min(kept)) {
+        for piece in pieces {
             match piece.place {
                 SegmentPlace::Data { component: to, offset: to_offset } => {
                     let (first, last) = (piece.start.max(own.start), piece.end().min(own.end));
@@ -113,6 +129,12 @@ pub(super) fn first_loss<X: ReadAt + Clone, Y: ReadAt + Clone, D: ReadAt>(
 }
 
 impl<X: ReadAt + Clone, D> Moment<'_, X, D> {
+    /// Where the components lie, by number: in which file, and how.
+    pub(super) fn places(&self) -> impl Iterator<Item = &(usize, Located)> {
+        let components = self.heap.volumes()[self.volume].components.values();
+        components.map(|component| &self.heap.located()[component.candidate])
+    }
+
     /// The disk of the overlay, and the byte on it, where byte `offset` of a component lies.
     fn place(&self, component: ComponentIndex, offset: u64, numbers: &[Option<usize>]) -> (usize, u64) {
         let candidate = self.heap.volumes()[self.volume].components[&component].candidate;
@@ -171,7 +193,6 @@ mod tests {
 
     use virstor::overlay::OverlayDisk;
     use virstor::patch::Patch;
-    use virstor::repair::Action;
     use virstor_testkit::{MapEntry, SetBuilder, SparseDisk};
 
     use super::*;
@@ -182,7 +203,11 @@ mod tests {
 
     /// Two components of seven chunks; virtual chunk 3 lies in chunk 4 of component 0, 70 in chunk 2 of component 1.
     fn heap() -> Heap<Arc<SparseDisk>> {
-        let set = SetBuilder::new("data").components([1 << 20; 2]).virtual_chunks(128).filled(7);
+        heap_of(SetBuilder::new("data"))
+    }
+
+    fn heap_of(set: SetBuilder) -> Heap<Arc<SparseDisk>> {
+        let set = set.components([1 << 20; 2]).virtual_chunks(128).filled(7);
         let file = |(label, disk): (String, SparseDisk)| InputFile {
             provider: label.clone().into_bytes(),
             label,
@@ -196,22 +221,32 @@ mod tests {
 
     /// What a step with these patches would lose, and that nothing is left of it when it is taken out again.
     fn lost(patches: Vec<Patch>, loss: Option<Loss>) -> Option<(u64, Fate)> {
-        let heap = heap();
-        let mut planner = Planner::new(&heap);
-        planner.members(&heap, 0);
+        lost_of(&heap(), 0, Action::Records(Vec::new()), patches, loss)
+    }
+
+    /// The same, of a heap whose volume `volume` is repaired by a step that does `action`.
+    fn lost_of(
+        heap: &Heap<Arc<SparseDisk>>,
+        volume: usize,
+        action: Action,
+        patches: Vec<Patch>,
+        loss: Option<Loss>,
+    ) -> Option<(u64, Fate)> {
+        let mut planner = Planner::new(heap);
+        (0..heap.volumes().len()).for_each(|volume| planner.members(heap, volume));
         let proven = planner.proven();
-        let step = Step { codes: Set::default(), action: Action::ConvertMap { count: 0 }, loss, patches };
+        let step = Step { codes: Set::default(), action, loss, patches };
         let places = planner.disks.iter().map(|disk| (disk.file, disk.start, disk.len)).collect::<Vec<_>>();
-        planner.add(&heap, &step, "do something".into(), &places).expect("memory");
+        planner.add(heap, &step, "do something".into(), &places).expect("memory");
         let now = planner
             .look::<OverlayDisk<Arc<SparseDisk>>>(
-                &heap,
+                heap,
                 crate::Options::default(),
-                (heap.volumes()[0].name, heap.volumes()[0].id),
+                (heap.volumes()[volume].name, heap.volumes()[volume].id),
                 &mut |_, _, _| ControlFlow::Continue(()),
             )
             .expect("memory");
-        let declined = planner.loss(&proven, (&heap, 0), &now);
+        let declined = planner.loss(&proven, (heap, volume), &now);
         planner.roll_back(proven);
         assert_eq!(planner.steps, Vec::<PlannedStep>::new());
         for file in 0..2 {
@@ -261,6 +296,33 @@ mod tests {
             (vec![entry(70, MapEntry::allocated(9, 0))], 70, Fate::Lost),
         ] {
             assert_eq!(lost(patches.clone(), None), Some((at, fate)), "{patches:?}");
+        }
+    }
+
+    #[test]
+    fn a_hole_shows_nothing_that_lay_in_a_chunk_before() {
+        let filled = || vec![entry(9, MapEntry::allocated(0, 5))];
+        assert_eq!(lost(filled(), None), Some((9, Fate::Differs)));
+        assert_eq!(lost(vec![entry(9, MapEntry::allocated(5, 5))], None), Some((9, Fate::Lost)));
+        let convert = Action::ConvertMap { count: 1 };
+        assert_eq!(lost_of(&heap(), 0, convert, filled(), None), None, "the plan says so");
+    }
+
+    #[test]
+    fn what_is_joined_with_the_volume_is_not_lost_either() {
+        let heap = heap_of(SetBuilder::new("data").edit_record(1, |record| record.name[0] = b'x'));
+        assert_eq!(heap.volumes().len(), 2);
+        let lost = |volume, patches| lost_of(&heap, volume, Action::Records(Vec::new()), patches, None);
+        let mut record = vec![0; 512];
+        let file = heap.files()[1].disk.clone().expect("memory");
+        file.read_at((1 << 20) - 512, &mut record).expect("memory");
+        record[20] = b'd';
+        let rename = Patch::Write { component: ComponentIndex(1), offset: (1 << 20) - 512, bytes: record };
+        let zero = Patch::Zero { component: ComponentIndex(0), offset: 4 * CHUNK, len: 1 };
+        for volume in 0..2 {
+            assert_eq!(lost(volume, vec![rename.clone()]), None);
+            assert_eq!(lost(volume, vec![zero.clone()]), Some((3, Fate::Differs)));
+            assert_eq!(lost(volume, vec![rename.clone(), zero.clone()]), Some((3, Fate::Differs)));
         }
     }
 

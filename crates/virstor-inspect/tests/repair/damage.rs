@@ -78,7 +78,8 @@ impl Set {
     }
 
     fn entries(&self) -> impl Iterator<Item = (u64, MapEntry)> {
-        (0..self.record(0).virsize / CHUNK).map(|at| (at, self.entry(at)))
+        let room = self.files[0].1.size() / 8;
+        (0..(self.record(0).virsize / CHUNK).min(room)).map(|at| (at, self.entry(at)))
     }
 
     /// Nothing lies on a component any more.
@@ -318,6 +319,7 @@ fn every_damage_alone() {
                 (damage.inflict)(&mut set, &mut SplitMix64::new(number as u64 + 1));
                 let kept = keeps_its_promises(&set.files(), lossy);
                 assert!(kept.is_ok(), "{damage:?} of set {number}, lossy {lossy}: {}", kept.unwrap_err());
+                assert_eq!(set.files().declined(lossy), None, "{damage:?} of set {number}, lossy {lossy}");
             }
         }
     }
@@ -342,20 +344,24 @@ fn a_renaming_that_was_cut_anywhere_is_ended() {
 #[test]
 fn damages_in_pairs() {
     let mut failed = Vec::new();
-    virstor_testkit::for_each_seed(0..250, |random| {
-        let mut set = if random.below(4) == 0 { Set::single() } else { Set::sound() };
-        let pair = [*random.choose(DAMAGES), *random.choose(DAMAGES)];
-        for damage in pair {
-            // What comes first may leave nothing for the second to break.
-            if set.files[0].1.size() >= 1 << 19 && set.entries().any(|(_, entry)| entry.is_allocated()) {
-                (damage.inflict)(&mut set, random);
-            }
-        }
-        let lossy = random.below(2) == 1;
-        let kept = keeps_its_promises(&set.files(), lossy);
-        if let Err(why) = kept {
-            failed.push(format!("seed {}: {pair:?}, lossy {lossy}: {why}", random.seed()));
-        }
-    });
+    virstor_testkit::for_each_seed(0..250, |random| failed.extend(pair(random).err()));
+    // These were wrong once.
+    let again = [447, 3241, 4345, 5588, 5731, 5833, 9650];
+    failed.extend(again.into_iter().filter_map(|seed| pair(&mut SplitMix64::new(seed)).err()));
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// Breaks a set in two ways; says which promise about its repair was broken.
+fn pair(random: &mut SplitMix64) -> Result<(), String> {
+    let mut set = if random.below(4) == 0 { Set::single() } else { Set::sound() };
+    let pair = [*random.choose(DAMAGES), *random.choose(DAMAGES)];
+    for damage in pair {
+        // What comes first may leave nothing for the second to break.
+        if set.files[0].1.size() >= 1 << 19 && set.entries().any(|(_, entry)| entry.is_allocated()) {
+            (damage.inflict)(&mut set, random);
+        }
+    }
+    let lossy = random.below(2) == 1;
+    let kept = keeps_its_promises(&set.files(), lossy);
+    kept.map_err(|why| format!("seed {}: {pair:?}, lossy {lossy}: {why}", random.seed()))
 }

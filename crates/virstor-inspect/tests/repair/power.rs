@@ -2,8 +2,8 @@
 //! happened, and the log undoes what was done.
 
 use virstor::check::Verdict;
-use virstor::repair::Options;
-use virstor_testkit::{GoldenSet, Machine, SparseDisk, SplitMix64};
+use virstor::repair::{Loss, Options};
+use virstor_testkit::{GoldenSet, Machine, SetBuilder, SparseDisk, SplitMix64};
 
 use crate::damage::{DAMAGES, Set};
 use crate::promises::{is_mended, nothing_is_lost};
@@ -26,16 +26,40 @@ fn generated_damage() {
     }
 }
 
+/// Gaps of one and of two numbers before components in use, and numbers behind the last.
+#[test]
+fn components_that_are_gone_are_dropped_number_by_number() {
+    for gone in [&[1, 2, 4][..], &[1, 3, 5], &[1, 2], &[2, 4, 5]] {
+        let mut builder = SetBuilder::new("data").components([1 << 20; 6]).virtual_chunks(128).filled(7);
+        let there = (0..6_u16).filter(|component| !gone.contains(component));
+        let chunks = |component: u16| {
+            let reserved = if component == 0 { 2 } else { 0 };
+            (0..2).map(move |chunk| (component, reserved + chunk))
+        };
+        for (number, (component, chunk)) in (0..).zip(there.flat_map(chunks)) {
+            builder = builder.map(number * 13, component, chunk);
+        }
+        let mut files = builder.build();
+        for component in gone.iter().rev() {
+            files.remove(usize::from(*component));
+        }
+        survives_cuts(&Files::new(files, 512), true, &format!("without {gone:?}"));
+    }
+}
+
 fn survives_cuts(files: &Files, lossy: bool, name: &str) {
     let options = Options { lossy, convert_endian: true, only: None };
     if files.look().volumes().is_empty() {
         return;
     }
     let plan = files.plan(&options);
+    assert_eq!(plan.declined, None, "{name}");
     if plan.steps.is_empty() {
         return;
     }
-    let gives_up = plan.steps.iter().any(|step| step.step.loss.is_some());
+    // With a component on which nothing lies no byte is given up.
+    let loses = |loss: &Loss| !matches!(loss, Loss::Components { .. });
+    let gives_up = plan.steps.iter().any(|step| step.step.loss.as_ref().is_some_and(loses));
     let verdict = plan.after_report.verdict();
     let before = files.device(0);
     let machine = files.machine(&SparseDisk::new(64 << 20));

@@ -12,7 +12,7 @@ use virstor::plan::{Segment, SegmentPlace};
 use virstor::repair;
 use virstor::undo::{ChangeError, DiskHeader, Header, LogSink, UndoLog, perform};
 use virstor_inspect::document::info::Info;
-use virstor_inspect::repair::{Plan, plan};
+use virstor_inspect::repair::{Declined, Plan, plan};
 use virstor_inspect::{Heap, InputFile, Options};
 use virstor_testkit::golden::{GoldenSet, Provider};
 use virstor_testkit::{Machine, MachineDisk, SparseDisk};
@@ -59,6 +59,12 @@ impl Files {
         let heap = self.look();
         plan(&heap, 0, Options::default(), options, &mut |_, _, _| ControlFlow::Continue(()))
             .expect("files in memory can be read")
+    }
+
+    /// What the plan for the first volume leaves out because it would lose something.
+    pub(crate) fn declined(&self, lossy: bool) -> Option<Declined> {
+        let options = repair::Options { lossy, convert_endian: true, only: None };
+        if self.look().volumes().is_empty() { None } else { self.plan(&options).declined }
     }
 
     /// The same files as a machine's disks, and one for the log.

@@ -233,8 +233,7 @@ impl<'a, I: ReadAt> Import<'a, I> {
             disk.read_at(offset, &mut old).map_err(|error| ImportError::Component { component, error })?;
             let before = patches.len();
             put(&image, Some(&old), OLD_GRAIN, (component, offset), patches);
-            let targets = patches[before..].iter().filter_map(Patch::target);
-            let changed: u64 = targets.map(|target| target.range.end - target.range.start).sum();
+            let changed: u64 = patches[before..].iter().map(Patch::changed_len).sum();
             self.tally.written += changed;
             self.tally.overwritten += changed;
             self.tally.unchanged += len as u64 - changed;

@@ -731,6 +731,18 @@ impl Fault {
         }
     }
 
+    /// The component that is missing for another reason than that it is not there.
+    pub(crate) fn explains(&self) -> Option<ComponentIndex> {
+        match self {
+            Self::MagicDamaged { index, .. }
+            | Self::RecordVersion { index, .. }
+            | Self::RecordLost { index, .. }
+            | Self::RecordOverwritten { index, .. } => Some(*index),
+            Self::RecordCopied { missing, .. } | Self::RemovedFromMiddle { missing, .. } => Some(*missing),
+            _ => None,
+        }
+    }
+
     /// The component it is about, where it is about one.
     #[must_use]
     pub fn component(&self) -> Option<ComponentIndex> {

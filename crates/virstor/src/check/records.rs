@@ -230,14 +230,19 @@ impl<'a> Members<'a> {
     /// `remove` of any component but the last leaves the numbers behind it as they were, and lowers the count.
     fn judge_removed(&mut self) {
         let count = self.volume.component_count;
-        let Some(candidate) = self.by_number.get(&ComponentIndex(count)).copied() else { return };
-        let present = self.by_number.len();
-        let (Some(missing), 1) = (self.missing.first().copied(), self.missing.len()) else { return };
-        if present == usize::from(count) {
-            let (index, entries) = (ComponentIndex(count), self.entries(missing));
-            let numbering = self.numbering(missing, index);
+        let index = ComponentIndex(count);
+        let Some(candidate) = self.by_number.get(&index).copied() else { return };
+        let Some(last) = self.missing.last().copied() else { return };
+        // Where several are gone the gap that moves is the highest, and as wide as it was.
+        let below = (0..=last.0).rev().map(ComponentIndex);
+        let missing = below.take_while(|index| self.missing.contains(index)).last().unwrap_or(last);
+        let known = self.by_number.len() + self.missing.len() == usize::from(count) + 1;
+        let lies_there = |index: &ComponentIndex| *index != missing && self.entries(*index) > 0;
+        if known && !self.missing.iter().any(lies_there) {
+            let entries = self.entries(missing);
+            let numbering = self.numbering(missing, ComponentIndex(last.0 + 1), index);
             self.findings.push(Fault::RemovedFromMiddle { candidate, index, missing, entries, numbering });
-            self.missing.remove(&missing);
+            self.missing.retain(|index| *index < missing);
             self.by_number.remove(&index);
         }
     }
@@ -257,11 +262,11 @@ impl<'a> Members<'a> {
         self.missing.clear();
     }
 
-    /// How the map calls the components behind `missing`, the highest of which has the number `last`.
+    /// How the map calls the components behind the gap that begins with `missing`, from `first` to `last`.
     ///
     /// Each cursor says how many entries its component has. Where numbers are closed up one after the other, entries
     /// first, those of the first component behind the gap are called by two numbers.
-    fn numbering(&self, missing: ComponentIndex, last: ComponentIndex) -> Numbering {
+    fn numbering(&self, missing: ComponentIndex, first: ComponentIndex, last: ComponentIndex) -> Numbering {
         let named = |number: u16| {
             self.pass.tallies.get(usize::from(number)).map_or(self.pass.behind, |tally| tally.entries)
         };
@@ -271,9 +276,8 @@ impl<'a> Members<'a> {
                 u64::from(record.chunk_next.get()).saturating_sub(record.chunk_reserved.get().into())
             })
         };
-        let first = missing.0 + 1;
-        let kept = |number: u16| named(number) + if number == first { named(missing.0) } else { 0 };
-        let mut behind = first..=last.0;
+        let kept = |number: u16| named(number) + if number == first.0 { named(missing.0) } else { 0 };
+        let mut behind = first.0..=last.0;
         if !self.pass.whole {
             return Numbering::Unclear;
         }
@@ -283,7 +287,8 @@ impl<'a> Members<'a> {
         if behind.clone().all(|number| handed_out(number) == Some(kept(number))) {
             return Numbering::Old;
         }
-        if named(last.0) == 0 && behind.clone().all(|number| handed_out(number) == Some(named(number - 1))) {
+        let renamed = |number: u16| handed_out(number) == Some(named(number - (first.0 - missing.0)));
+        if named(last.0) == 0 && behind.clone().all(renamed) {
             return Numbering::New;
         }
         // The map is older than the removal. Cursors may be, too.

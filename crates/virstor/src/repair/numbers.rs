@@ -4,6 +4,9 @@
 //! its record does. Until then both numbers mean this component, as nothing else has the free one, so a cut leaves
 //! what is still clear; and as its cursor says how many entries it has, the check tells it from entries of a component
 //! that is missing.
+//!
+//! A gap may be several numbers wide. The count is lowered by one before it moves: that a component has a number the
+//! count does not know is what tells that it moves. Once it has come to the end the count is lowered by the rest.
 
 use alloc::vec::Vec;
 
@@ -37,21 +40,24 @@ pub(super) fn plan<D: ReadAt + Clone>(
     let mut behind: Vec<(usize, Record)> = stage.members();
     behind.retain(|(_, record)| record.no.get() > missing.0);
     sort_by_key(&mut behind, |(_, record)| record.no.get());
+    let Some((_, first)) = behind.first() else { return Ok(false) };
+    let (first, width) = (first.no.get(), first.no.get() - missing.0);
     match numbering {
         Numbering::Unclear => {}
         Numbering::New => {
-            let lowered = |record: &mut Record| record.no = U16::new(record.no.get() - 1);
+            let lowered = |record: &mut Record| record.no = U16::new(record.no.get() - width);
             let changes = changes(stage, &behind, lowered);
             stage.records(codes, changes, None, Vec::new(), Order::default())?;
         }
         Numbering::Old => {
-            let exact = changes(stage, &behind, |record| make_exact(survey, missing, record));
+            let exact = changes(stage, &behind, |record| make_exact(survey, missing, first, record));
             if !exact.is_empty() {
                 stage.records(codes, exact, None, Vec::new(), Order::default())?;
                 return Ok(true);
             }
             for member in behind.iter().take(MOST_AT_ONCE) {
-                let (old, new) = (ComponentIndex(member.1.no.get()), ComponentIndex(member.1.no.get() - 1));
+                let (old, new) =
+                    (ComponentIndex(member.1.no.get()), ComponentIndex(member.1.no.get() - width));
                 let Some(entries) = rename_entries(stage, |index| (index == old).then_some(new)) else {
                     return Ok(false);
                 };
@@ -63,36 +69,43 @@ pub(super) fn plan<D: ReadAt + Clone>(
     Ok(!stage.steps.is_empty())
 }
 
-/// Takes `missing` out of the count, as the kernel does; what is behind it gets other numbers then.
-pub(super) fn lower_count<D: ReadAt + Clone>(
+/// Takes the components that are gone, and on which nothing lies, out of the volume. `gone` has all that are, upward.
+///
+/// Those behind the last that is there only have to leave the count. Else the count is lowered by one, as the kernel
+/// does; what is behind the highest gap gets other numbers then.
+pub(super) fn drop_gone<D: ReadAt + Clone>(
     stage: &mut Stage<'_, D>,
     survey: &Survey,
-    missing: ComponentIndex,
+    gone: &[ComponentIndex],
 ) -> Result<(), RepairError> {
     let count = stage.volume.component_count;
-    let known = survey.highest_component < Some(ComponentIndex(count));
-    if !known || !stage.options.wants(Code::RemovedFromMiddle) {
-        return Ok(());
-    }
     let mut members = stage.members();
     sort_by_key(&mut members, |(_, record)| record.no.get());
+    let (Some(highest), Some((_, last))) = (gone.last(), members.last()) else { return Ok(()) };
+    let behind = count.saturating_sub(last.no.get().saturating_add(1));
+    let known = survey.highest_component < Some(ComponentIndex(count));
+    if behind == 0 && !(known && stage.options.wants(Code::RemovedFromMiddle)) {
+        return Ok(());
+    }
+    let fewer = behind.max(1);
     let changes = changes(stage, &members, |record| {
-        record.md_count = U16::new(count - 1);
-        if record.no.get() > missing.0 {
-            make_exact(survey, missing, record);
+        record.md_count = U16::new(count - fewer);
+        if record.no.get() > highest.0 {
+            make_exact(survey, *highest, highest.0 + 1, record);
         }
     });
-    let loss = Some(Loss::Components { count: 1, first: missing });
+    let first = gone[gone.len() - usize::from(fewer)];
+    let loss = Some(Loss::Components { count: fewer, first });
     stage.records(Set::from_iter([Code::ComponentMissing]), changes, loss, Vec::new(), Order::default())
 }
 
-/// Lets the cursor say how many entries the component has: those of the first one behind the gap may be called by two
-/// numbers.
-fn make_exact(survey: &Survey, missing: ComponentIndex, record: &mut Record) {
+/// Lets the cursor say how many entries the component has: those of the `first` one behind the gap that begins with
+/// `missing` may be called by two numbers.
+fn make_exact(survey: &Survey, missing: ComponentIndex, first: u16, record: &mut Record) {
     let number = record.no.get();
     let named =
         |number: u16| survey.parts.get(usize::from(number)).map_or(survey.behind, |part| part.entries);
-    let entries = named(number) + if number == missing.0 + 1 { named(missing.0) } else { 0 };
+    let entries = named(number) + if number == first { named(missing.0) } else { 0 };
     let next = u64::from(record.chunk_reserved.get()) + entries;
     record.chunk_next = U32::new(u32::try_from(next).unwrap_or(u32::MAX));
 }

@@ -439,11 +439,13 @@ impl Records {
         let (volume, chunk_size) = (stage.volume, stage.volume.chunk_size.bytes());
         let per_sector = u64::from(volume.sector_size) / MAP_ENTRY_LEN as u64;
         let chunks = volume.virtual_chunks();
-        let rounded = chunks.next_multiple_of(per_sector);
         let Some(survey) = &self.survey else { return false };
         let lowest = survey.parts.first().and_then(|first| first.owned.owned_from(0));
-        let size = rounded.checked_mul(chunk_size);
-        let Some(size) = size.filter(|_| can_be_rounded(volume, lowest)) else { return false };
+        if !can_be_rounded(volume, lowest) {
+            return false;
+        }
+        let rounded = chunks.next_multiple_of(per_sector);
+        let size = rounded * chunk_size;
         // What stood behind the end of the map is nobody's, as no chunk in use lies there.
         let Some(seat) = stage.seat(ComponentIndex(0)) else { return false };
         let mut entries = Vec::new();
@@ -553,7 +555,13 @@ fn restore_overwritten<D: ReadAt + Clone>(
     });
     let Some((disk, index, chunk, owner)) = overwritten else { return Ok(()) };
     let Some(seat) = stage.seat_of(Who::Unclaimed(disk)) else { return Ok(()) };
-    let before = MapEntry { flags: MapEntry::ALLOCATED, component: index, chunk };
+    let Some(map) = stage.map_disk() else { return Ok(()) };
+    let mut bytes = [0; MAP_ENTRY_LEN];
+    let read = map.read_at(owner.0 * MAP_ENTRY_LEN as u64, &mut bytes);
+    let map_seat = stage.seat(ComponentIndex(0)).unwrap_or(seat);
+    read.map_err(|error| RepairError::Disk { seat: map_seat, error })?;
+    // Its flags may be any with bit 0.
+    let before = MapEntry::decode(bytes, stage.order());
     let free = survey.take_free();
     let after = free.map(|(component, chunk)| MapEntry { flags: MapEntry::ALLOCATED, component, chunk });
     let Some(after) = after.or(stage.options.lossy.then_some(NO_ENTRY)) else { return Ok(()) };
@@ -607,54 +615,20 @@ fn take_in_last_disk<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), 
     stage.records(Set::from_iter([code]), Vec::from([change]), loss, Vec::new(), Order::default())
 }
 
-/// The components that are gone and on which nothing lies are taken out of the volume, all at once: a record may claim
-/// 65,535.
+/// The components that are gone are taken out of the volume, where nothing lies on any of them.
 fn drop_missing<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), RepairError> {
-    let code = Code::ComponentMissing;
-    let Some(survey) = stage.survey().filter(|_| stage.answers(code)) else { return Ok(()) };
+    let Some(survey) = stage.survey().filter(|_| stage.answers(Code::ComponentMissing)) else {
+        return Ok(());
+    };
+    let findings = &stage.scene.report.findings;
     let explained: Vec<ComponentIndex> =
-        stage.scene.report.findings.iter().filter_map(|finding| explains(&finding.fault)).collect();
+        findings.iter().filter_map(|finding| finding.fault.explains()).collect();
     let empty = |index: &ComponentIndex| {
         index.0 > 0 && survey.parts[index.as_usize()].entries == 0 && !explained.contains(index)
     };
-    let gone: Vec<ComponentIndex> = stage.volume.missing().filter(empty).collect();
-    let Some(first) = gone.first().copied() else { return Ok(()) };
-    if let [missing] = gone[..]
-        && survey.highest_component > Some(missing)
-    {
-        return numbers::lower_count(stage, &survey, missing);
+    let gone: Vec<ComponentIndex> = stage.volume.missing().collect();
+    match gone.iter().all(empty) {
+        true => numbers::drop_gone(stage, &survey, &gone),
+        false => Ok(()),
     }
-    // Entries that name no component there can be must not come to name one.
-    let known = |index: &ComponentIndex| index.0 < stage.volume.component_count;
-    let renamed = |index| Some(index).filter(known).map(|index| without(&gone, index));
-    let Some(entries) = numbers::rename_entries(stage, renamed) else { return Ok(()) };
-    let count = u16::try_from(gone.len()).expect("there are fewer than components");
-    let change = |(seat, before): (usize, Record)| {
-        let mut after = before;
-        after.md_count = U16::new(stage.volume.component_count - count);
-        after.no = U16::new(without(&gone, ComponentIndex(before.no.get())).0);
-        let offset = stage.standing_record(seat).unwrap_or_else(|| stage.record_offset(seat));
-        RecordChange { seat, offset, before: Some(before), after }
-    };
-    let changes = stage.members().into_iter().map(change).collect();
-    let loss = Some(Loss::Components { count, first });
-    stage.records(Set::from_iter([code]), changes, loss, entries, Order::RecordsThenMap)
-}
-
-/// The missing component that a finding explains otherwise than by its absence.
-fn explains(fault: &Fault) -> Option<ComponentIndex> {
-    match fault {
-        Fault::MagicDamaged { index, .. }
-        | Fault::RecordVersion { index, .. }
-        | Fault::RecordLost { index, .. }
-        | Fault::RecordOverwritten { index, .. } => Some(*index),
-        Fault::RecordCopied { missing, .. } | Fault::RemovedFromMiddle { missing, .. } => Some(*missing),
-        _ => None,
-    }
-}
-
-/// The number of a component when those that are `gone` do not count.
-fn without(gone: &[ComponentIndex], index: ComponentIndex) -> ComponentIndex {
-    let below = gone.partition_point(|gone| *gone < index);
-    ComponentIndex(index.0 - u16::try_from(below).expect("there are fewer than components"))
 }

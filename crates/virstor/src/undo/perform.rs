@@ -74,7 +74,7 @@ pub fn perform<D: WriteAt>(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), ChangeError> {
     let mut journal = Journal::begin(header, log)?;
-    let total: u64 = patches.iter().map(len).sum();
+    let total: u64 = patches.iter().map(Patch::changed_len).sum();
     let mut done = 0;
     journal.perform(patches, Kept::Bytes, disks, &mut |more| {
         done += more;
@@ -127,7 +127,7 @@ impl<L: LogSink> Journal<L> {
             self.log(group, kept, disks)?;
             for patch in group {
                 apply(patch, disks).map_err(ChangeError::Disk)?;
-                progress(len(patch));
+                progress(patch.changed_len());
             }
             flush(group, disks).map_err(ChangeError::Disk)?;
         }
@@ -177,10 +177,6 @@ impl<L: LogSink> Journal<L> {
         self.groups += 1;
         self.ready(number, pieces)
     }
-}
-
-fn len(patch: &Patch) -> u64 {
-    patch.target().map_or(0, |target| target.range.end - target.range.start)
 }
 
 /// Bytes of a piece: what the log says of it fits a frame.
