@@ -23,8 +23,6 @@ struct Preview<'a> {
     /// `clean`, `damaged` or `unusable`, before and after.
     verdict: &'a str,
     verdict_after: &'a str,
-    /// What FreeBSD does with the set after.
-    kernel_after: &'a str,
     plan: &'a SavedPlan,
     /// Why planning ended early, if it did.
     declined: Option<&'a str>,
@@ -96,7 +94,6 @@ impl Session {
         let preview = Preview {
             verdict: document.verdict,
             verdict_after: document.verdict_after,
-            kernel_after: &document.kernel_after,
             plan: &document.plan,
             declined: document.declined.as_deref(),
             left: &document.left,

@@ -180,8 +180,6 @@ export interface ExportDocument {
 export interface RepairPreview {
   verdict: Verdict;
   verdict_after: Verdict;
-  /** What FreeBSD does with the set after. */
-  kernel_after: 'starts' | 'refuses' | 'panics';
   plan: SavedPlan;
   /** Why planning ended early, if it did: what the steps that would come next would lose. */
   declined: string | null;

@@ -11,8 +11,11 @@ declare const self: DedicatedWorkerGlobalScope;
 /** Long work looks at its messages so often, in milliseconds. */
 const PATIENCE = 30;
 
-/** The longest that a stream may give nothing before it counts as stuck, in milliseconds. */
-const STALL = 10_000;
+/**
+ * The longest that a stream may give nothing before it counts as stuck, in milliseconds. Firefox on a busy machine was
+ * seen to take more than ten seconds.
+ */
+const STALL = 30_000;
 
 let session: Session;
 /** The repair that was planned last. */

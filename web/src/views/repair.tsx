@@ -105,10 +105,11 @@ function Outcome({ preview }: { preview: RepairPreview }) {
   if (!after) return null;
   const use = ({ allocated_chunks, virtual_chunks }: typeof now) =>
     `${formatCount(allocated_chunks)} of ${plural(virtual_chunks, 'chunk')}, ${formatShare(allocated_chunks, virtual_chunks)}`;
+  const kernel = ({ kernel: { taste, confxml } }: typeof now) => `${taste}${confxml === 'panics' ? ', listing panics' : ''}`;
   const lost = ({ map }: typeof now) => formatCount(map.bad_entries + map.unreadable_entries);
   const rows: [string, string, string][] = [
     ['Verdict', WORDS[preview.verdict], WORDS[preview.verdict_after]],
-    ['FreeBSD', `${now.kernel.taste}${now.kernel.confxml === 'panics' ? ', listing panics' : ''}`, preview.kernel_after],
+    ['FreeBSD', kernel(now), kernel(after)],
     ['Findings', formatCount(checked.value?.findings.length ?? 0), formatCount(preview.left.length)],
     ['Allocated', use(now), use(after)],
     ['Map entries that name what cannot be', lost(now), lost(after)],
