@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 use serde_json::Value;
@@ -226,10 +226,42 @@ pub(crate) fn waiting_clients_die(runtime: Runtime) -> Outcome {
     place.check(&[])
 }
 
-/// Nobody answers where there is no server.
-pub(crate) fn nobody() -> Outcome {
+/// Who asks where no server is, or none any more, is told so long before an answer would be given up.
+pub(crate) fn nobody(runtime: Runtime) -> Outcome {
     let place = Place::fresh()?;
-    let run = ctl(Runtime::Native, place.path(), &["status"]);
-    same("status", run.status, Some(8))?;
-    same("reason", run.stderr.starts_with("virstor: control: "), true)
+    let folder = place.path().join("control");
+    let refused = |reason: &str| {
+        let started = Instant::now();
+        let run = ctl(runtime, place.path(), &["status"]);
+        same("status", run.status, Some(8))?;
+        same(&run.stderr, run.stderr.starts_with("virstor: control: ") && run.stderr.contains(reason), true)?;
+        same("it took long", started.elapsed() > Duration::from_secs(20), false)
+    };
+    refused("")?;
+    fs::create_dir(&folder)?;
+    refused("no server takes requests there")?;
+    let server = Server::start(runtime, &place, &["--control", "control"])?;
+    status(&ctl(runtime, place.path(), &["status"]))?;
+    if runtime == Runtime::Native {
+        let second = runtime.run(
+            place.path(),
+            &place.arguments(&["serve", "--control", "control", "--listen", "127.0.0.1:0"]),
+        );
+        same("status", second.status, Some(8))?;
+        same("reason", second.stderr.contains("another server takes requests there"), true)?;
+    }
+    // It is killed, and what it left behind does not speak for it.
+    drop(server);
+    same("its mark", folder.join("server.json").exists(), true)?;
+    refused(if runtime == Runtime::Native {
+        "no server takes requests there"
+    } else {
+        "nobody took the request"
+    })?;
+    same("nothing else is left", fs::read_dir(&folder)?.count(), 1)?;
+    // The next one takes the place, and clears it when it ends in order.
+    let server = Server::start(runtime, &place, &["--control", "control"])?;
+    status(&ctl(runtime, place.path(), &["stop"]))?;
+    same("it ends", server.wait()?.0.code(), Some(0))?;
+    same("what is left", fs::read_dir(&folder)?.count(), 0)
 }
