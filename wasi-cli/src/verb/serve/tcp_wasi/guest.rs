@@ -10,6 +10,7 @@ use wasi::sockets::tcp::TcpSocket;
 
 use crate::verb::serve::client::{Client, Next};
 use crate::verb::serve::network::Policy;
+use crate::verb::serve::pace::Pace;
 use crate::verb::serve::service::Service;
 
 /// How many things a guest may do before the others have their turn: a batch of replies is made, and is sent.
@@ -20,6 +21,10 @@ const MIN_RECEIVE: usize = 4 << 10;
 
 /// Most bytes the host gives at once, whatever it is asked for.
 const MAX_RECEIVE: usize = 64 << 10;
+
+/// How long to wait for the other requests of a client where that is worth it. A client takes a few microseconds from one to
+/// the next.
+const MOMENT: Duration = Duration::from_micros(100);
 
 /// How long a connection is silent before the host asks whether the other end still exists.
 const KEEPALIVE: Duration = Duration::from_secs(60);
@@ -36,6 +41,7 @@ pub(super) struct Guest {
     /// How many bytes to ask for at once. wasmtime clears as much memory each time, whatever there is to be had, and
     /// most clients send a few hundred bytes.
     appetite: usize,
+    pace: Pace,
     pub(super) doing: Doing,
     arrived: Instant,
     /// When bytes last went either way; kept only where idleness matters.
@@ -78,6 +84,7 @@ impl Guest {
             socket,
             client: Some(Client::new(service)),
             appetite: MIN_RECEIVE,
+            pace: Pace::default(),
             doing: Doing::Sending(Next::Receive),
             arrived: now,
             active: now,
@@ -121,6 +128,7 @@ impl Guest {
                     if !receive(client, &self.input, &mut self.appetite)? {
                         return Ok(());
                     }
+                    self.pace.heard(Instant::now());
                     self.doing = Doing::Sending(self.answer());
                 }
                 Doing::Waiting => self.doing = Doing::Sending(self.answer()),
@@ -141,10 +149,12 @@ impl Guest {
     /// Makes a batch of replies.
     fn answer(&mut self) -> Next {
         let client = self.client.as_mut().expect("a guest has a client until it is dropped");
-        let next = client.advance_with_more(&mut |client| {
-            // An error is seen again when nothing else is left to do.
-            receive(client, &self.input, &mut self.appetite).unwrap_or(false)
-        });
+        let expected = self.pace.expected();
+        let next =
+            client.advance_with_more(&mut |client| gather(client, &self.input, &mut self.appetite, expected));
+        if client.answered() > 0 {
+            self.pace.answered(Instant::now(), client.answered());
+        }
         self.has_chosen = client.has_chosen();
         next
     }
@@ -180,6 +190,24 @@ fn receive(client: &mut Client, input: &InputStream, appetite: &mut usize) -> Re
     room[..bytes.len()].copy_from_slice(&bytes);
     client.received(bytes.len());
     Ok(!bytes.is_empty())
+}
+
+/// Receives what there is, or what comes within a moment where there is something to be sent that answers fewer requests than
+/// are `expected`; says whether there was anything.
+fn gather(client: &mut Client, input: &InputStream, appetite: &mut usize, expected: usize) -> bool {
+    let mut silent = None;
+    loop {
+        match receive(client, input, appetite) {
+            Ok(false) => {}
+            Ok(true) => return true,
+            // It is seen again when nothing else is left to do.
+            Err(_) => return false,
+        }
+        let is_due = client.output().is_empty() || client.answered() >= expected;
+        if is_due || silent.get_or_insert_with(Instant::now).elapsed() >= MOMENT {
+            return false;
+        }
+    }
 }
 
 /// How much to ask for after `appetite` brought `got` bytes: payloads come in pieces as large as they are taken.
