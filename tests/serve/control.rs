@@ -157,7 +157,7 @@ enum Death {
     Quiet,
     /// It closes its end behind requests that nobody has looked at yet.
     InMidst,
-    /// It does so behind more than the server takes from a client that waits.
+    /// It does so behind more than the server takes from a client that waits, of which the host has room for the rest.
     InMidstOfMuch,
     /// It resets the connection.
     Reset,
@@ -197,7 +197,11 @@ pub(crate) fn waiting_clients_die(runtime: Runtime) -> Outcome {
         // The reply to the first one, which needs no room, is not read by who is to reset.
         dying.write_all(&[write(0), write(50)].concat())?;
         until_waiting(&place, 1)?;
-        let much = if matches!(death, Death::InMidstOfMuch | Death::ResetBehindMuch) { 8 } else { 1 };
+        let much = match death {
+            Death::ResetBehindMuch => 8,
+            Death::InMidstOfMuch => 3,
+            Death::Quiet | Death::InMidst | Death::Reset => 1,
+        };
         dying.write_all(&(0..behind * much).flat_map(|_| write(51)).collect::<Vec<_>>())?;
         if matches!(death, Death::Quiet | Death::InMidst | Death::InMidstOfMuch) {
             dying.read_exact(&mut [0; 16])?;

@@ -45,7 +45,7 @@ impl Listener {
     }
 }
 
-/// Whether the client said that it has no more to say, behind whatever it said before.
+/// Whether the client said that it has no more to say, behind what it said before, for which the host has to have room.
 #[cfg(target_os = "linux")]
 fn has_ended(socket: &SockRef<'_>) -> io::Result<bool> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
