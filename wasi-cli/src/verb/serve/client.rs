@@ -10,7 +10,7 @@ use super::service::Service;
 /// Room for what a client says at once, in bytes.
 const INPUT: usize = if LONGEST_MESSAGE > 64 << 10 { LONGEST_MESSAGE } else { 64 << 10 };
 
-/// When to stop answering and send, in bytes. One message may lead beyond it. With 64 KiB, copies over one connection took
+/// When to stop answering and send, in bytes. One message may lead beyond it. With 64 KiB, copies over one connection take
 /// half as long again.
 const ENOUGH: usize = 512 << 10;
 

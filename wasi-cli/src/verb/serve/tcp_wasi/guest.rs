@@ -26,6 +26,9 @@ const MAX_RECEIVE: usize = 64 << 10;
 /// the next.
 const MOMENT: Duration = Duration::from_micros(100);
 
+/// What fills a packet anywhere, in bytes. No host holds it back, and nobody is to wait for it.
+const FULL: usize = 64 << 10;
+
 /// How long a connection is silent before the host asks whether the other end still exists.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
@@ -203,7 +206,8 @@ fn gather(client: &mut Client, input: &InputStream, appetite: &mut usize, expect
             // It is seen again when nothing else is left to do.
             Err(_) => return false,
         }
-        let is_due = client.output().is_empty() || client.answered() >= expected;
+        let waiting = client.output().len();
+        let is_due = waiting == 0 || waiting >= FULL || client.answered() >= expected;
         if is_due || silent.get_or_insert_with(Instant::now).elapsed() >= MOMENT {
             return false;
         }
