@@ -75,6 +75,7 @@ fn main() {
         add("an_overlay_that_was_cut_goes_on", &[Tool::Python], overlay::cut);
         add("a_full_volume_grows_while_clients_wait", &[Tool::Python], control::full_volumes_grow);
         add("waiting_clients_that_die_make_room", &[], control::waiting_clients_die);
+        add("ctl_says_when_nobody_serves", &[], control::nobody);
         add("components_come_and_go_under_load", &[Tool::Python], control::changes_are_atomic);
         add("nbdcopy_goes_in_out_and_across", &[Tool::Nbdcopy], interop::nbdcopy);
         add("qemu_io_finds_its_patterns", &[Tool::QemuIo], interop::qemu_io);
@@ -117,7 +118,6 @@ fn main() {
         add("a_unix_socket_is_served_and_removed", &[Tool::Nbdcopy], endings::unix_socket);
         add("an_inherited_socket_is_served", &[Tool::Nbdinfo], endings::activation);
         add("a_set_has_one_writer", &[], writes::locked);
-        add("ctl_says_that_no_server_answers", &[], control::nobody);
         add("an_overlay_has_one_server", &[], overlay::locked);
         add("nobody_writes_below_an_overlay", &[], overlay::originals_locked);
         add("a_file_that_cannot_be_written_is_named", &[], writes::read_only_file);

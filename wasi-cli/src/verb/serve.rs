@@ -19,6 +19,8 @@ mod journal;
 mod listen;
 #[cfg(not(target_env = "p1"))]
 mod network;
+#[cfg(any(test, all(target_os = "wasi", target_env = "p2")))]
+mod pace;
 mod service;
 #[cfg(not(target_family = "wasm"))]
 mod socket;

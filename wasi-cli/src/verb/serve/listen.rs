@@ -19,9 +19,9 @@ use crate::failure::Failure;
 ///
 /// When an address cannot be listened on, or this build cannot listen at all.
 pub(crate) fn serve(service: &Arc<Service>, args: &ServeArgs) -> Result<(), Failure> {
-    let control = match &args.control {
-        Some(folder) => Some(Control::open(folder, service)?),
-        None => None,
+    let (control, _mark) = match &args.control {
+        Some(folder) => Control::open(folder, service).map(|(control, mark)| (Some(control), Some(mark)))?,
+        None => (None, None),
     };
     if args.stdio { host::serve_stdio(service, control) } else { host::serve_network(service, args, control) }
 }

@@ -45,6 +45,21 @@ impl Listener {
     }
 }
 
+/// Whether the client said that it has no more to say, behind what it said before, for which the host has to have room.
+#[cfg(target_os = "linux")]
+fn has_ended(socket: &SockRef<'_>) -> io::Result<bool> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut sockets = [PollFd::new(&**socket, PollFlags::RDHUP)];
+    poll(&mut sockets, Some(&Timespec::default()))?;
+    Ok(sockets[0].revents().intersects(PollFlags::RDHUP | PollFlags::HUP))
+}
+
+/// Elsewhere nothing tells before all is read.
+#[cfg(not(target_os = "linux"))]
+fn has_ended(_: &SockRef<'_>) -> io::Result<bool> {
+    Ok(false)
+}
+
 /// A connection to a client. It blocks, at most as long as it is told to.
 #[derive(Debug)]
 pub(crate) enum Socket {
@@ -88,8 +103,8 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// When the client has closed it, or the host found out that nobody is there any more. Where `buf` is empty only the
-    /// latter shows: a reset at once, the end of a program in some minutes.
+    /// When the client has closed it, or the host found out that nobody is there any more. Where `buf` is empty, and the host
+    /// is not Linux, only the latter shows: a reset at once, the end of a program in some minutes.
     pub(crate) fn overhear(&self, buf: &mut [u8]) -> io::Result<usize> {
         let socket = match self {
             Self::Tcp(stream) => SockRef::from(stream),
@@ -100,7 +115,7 @@ impl Socket {
             return Err(error);
         }
         if buf.is_empty() {
-            return Ok(0);
+            return if has_ended(&socket)? { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(0) };
         }
         socket.set_nonblocking(true)?;
         let received = self.receive(buf);
