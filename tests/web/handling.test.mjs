@@ -461,15 +461,16 @@ for (const { name, launch } of browsers) {
       assert.equal(JSON.parse(out).verdict, 'clean');
     });
 
-    // With the exit status of planning and of doing it: mended, nothing to mend, nothing that could be without a loss.
-    const sets = [['24-torn-closing-metadata', 4, 1], ['22-torn-data-without-map', 0, 0], ['16-map-chunk-out-of-range', 4, 4]];
+    // With the exit status of planning and of doing it: mended, the second by copying a chunk; nothing to mend; nothing
+    // that could be without a loss.
+    const sets = [['24-torn-closing-metadata', 4, 1], ['19-map-two-on-one', 4, 1], ['22-torn-data-without-map', 0, 0], ['16-map-chunk-out-of-range', 4, 4]];
     for (const [set, whenPlanned, whenDone] of sets) {
       it(`is the one that the program plans for ${set}`, async (test) => {
         const folder = scratch(test);
         const files = copies(folder, set);
         await open(page, files);
         const names = filesIn(folder);
-        const plan = await page.evaluate(async () => (await window.virstor.engine.call('repair', [0, false])).json);
+        const plan = await page.evaluate(async () => window.virstor.engine.call('repairPlan', [0, false]));
         const foreseen = await page.evaluate(drawn, 'repairPicture', []);
         const planned = await virstor(folder, 'repair', '--plan-out', 'plan.json', ...names);
         assert.equal(planned.status, whenPlanned, planned.err);

@@ -6,6 +6,7 @@ use serde::Serialize;
 use virstor::io::ReadAt;
 use virstor::repair::Options;
 use virstor_index::{AnyDisk, MapIndex};
+use virstor_inspect::Heap;
 use virstor_inspect::document::check::{FindingInfo, worth_checking};
 use virstor_inspect::document::info::Info;
 use virstor_inspect::document::repair::{RepairDocument, SavedPlan};
@@ -60,18 +61,7 @@ impl Session {
     /// end to what there is to do.
     pub fn repair(&mut self, volume: usize, lossy: bool, progress: &Function) -> Result<Repair, Refusal> {
         let heap = self.heap()?;
-        if volume >= heap.volumes().len() {
-            return Err(Refusal::NoSuchVolume { volume, volumes: heap.volumes().len() });
-        }
-        let options = Options { lossy, ..Options::default() };
-        let mut hears = |stage: virstor_inspect::Stage<'_>, done, all| {
-            tell(progress, stage, done, all);
-            std::ops::ControlFlow::Continue(())
-        };
-        let look = virstor_inspect::Options::default();
-        let plan: PlanOn<AnyDisk> = plan_on(heap, volume, look, &options, &mut hears).map_err(refusal)?;
-        let document = RepairDocument::new(heap, &plan, &mut hears)
-            .map_err(|(label, error)| Refusal::io(&label, 0, &error))?;
+        let (plan, document) = plan_of(heap, volume, lossy, progress)?;
         let mut sectors = Vec::new();
         for (file, located) in plan.after.located() {
             let input = (&heap.files()[*file], &plan.after.files()[*file]);
@@ -101,6 +91,26 @@ impl Session {
         };
         let after = index_of(&plan.after, plan.after_volume);
         Ok(Repair { preview: document::bytes(&preview), sectors, after })
+    }
+
+    /// The plan of [`repair`](Self::repair) as `virstor repair --plan-out` saves it, bound to all that it touches: for
+    /// that it reads the chunks that are copied.
+    ///
+    /// # Errors
+    ///
+    /// As there; [`Refusal::Io`], too, when chunks are in a specimen, which does not hold them.
+    #[wasm_bindgen(js_name = repairPlan)]
+    pub fn repair_plan(
+        &mut self,
+        volume: usize,
+        lossy: bool,
+        progress: &Function,
+    ) -> Result<Uint8Array, Refusal> {
+        let heap = self.heap()?;
+        let (plan, mut document) = plan_of(heap, volume, lossy, progress)?;
+        let bound = document.plan.bind_chunks(heap, &plan);
+        bound.map_err(|(label, error)| Refusal::io(&label, 0, &error))?;
+        Ok(Uint8Array::from(&document::bytes(&document.plan)[..]))
     }
 
     /// The number in `info` of a volume of `check`.
@@ -166,6 +176,28 @@ impl Repair {
     pub fn sector_after(&self, number: usize) -> Uint8Array {
         Uint8Array::from(&self.sectors[number].after[..])
     }
+}
+
+/// The plan, and the document about it.
+fn plan_of(
+    heap: &Heap<AnyDisk>,
+    volume: usize,
+    lossy: bool,
+    progress: &Function,
+) -> Result<(PlanOn<AnyDisk>, RepairDocument), Refusal> {
+    if volume >= heap.volumes().len() {
+        return Err(Refusal::NoSuchVolume { volume, volumes: heap.volumes().len() });
+    }
+    let options = Options { lossy, ..Options::default() };
+    let mut hears = |stage: virstor_inspect::Stage<'_>, done, all| {
+        tell(progress, stage, done, all);
+        std::ops::ControlFlow::Continue(())
+    };
+    let look = virstor_inspect::Options::default();
+    let plan: PlanOn<AnyDisk> = plan_on(heap, volume, look, &options, &mut hears).map_err(refusal)?;
+    let document = RepairDocument::new(heap, &plan, &mut hears)
+        .map_err(|(label, error)| Refusal::io(&label, 0, &error))?;
+    Ok((plan, document))
 }
 
 fn refusal(error: PlanError) -> Refusal {

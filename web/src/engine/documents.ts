@@ -187,8 +187,6 @@ export interface RepairPreview {
   left: Finding[];
   /** The set after. */
   info_after: Info;
-  /** The plan as `virstor repair --plan-out` saves it, for `--apply-plan`. */
-  json: string;
   /** The last sectors of components that change, whole. */
   sectors: { file: string; offset: bigint; before: Uint8Array; after: Uint8Array }[];
 }

@@ -14,7 +14,7 @@ const WHOLE: [search: bigint, map: bigint] = [1n << 63n, 1n << 63n];
 
 /** What takes long. */
 const LONG: ReadonlySet<Method> = new Set<Method>([
-  'status', 'check', 'json', 'reportText', 'collect', 'repair', 'repairPicture', 'search', 'fingerprint', 'exportDocument', 'imageBegin', 'imageNext', 'imageEnd',
+  'status', 'check', 'json', 'reportText', 'collect', 'repair', 'repairPlan', 'repairPicture', 'search', 'fingerprint', 'exportDocument', 'imageBegin', 'imageNext', 'imageEnd',
   'hashBegin', 'hashBlob', 'hashZeros', 'hashEnd', 'totals',
 ]);
 

@@ -136,6 +136,8 @@ export interface Calls {
   collect: { args: []; result: { document: Collect; blob: Blob }; progress: Stage };
   /** Plans a repair; with `lossy` what can be mended by giving something up is mended, too. */
   repair: { args: [volume: number, lossy: boolean]; result: RepairPreview; progress: Stage };
+  /** The same plan as `virstor repair --plan-out` saves it, for `--apply-plan`: bound to the chunks that it copies, too. */
+  repairPlan: { args: [volume: number, lossy: boolean]; result: string; progress: Stage };
   /** A picture of the volume as the last plan would make it; empty when there is none. */
   repairPicture: { args: [first: bigint, bits: number, cells: number]; result: Picture | null; progress: never };
   index: { args: [volume: number]; result: IndexState; progress: IndexState };

@@ -79,8 +79,10 @@ const handlers: { [M in Method]: Handler<M> } = {
       after: repair.sectorAfter(number),
     }));
     const preview = document<Preview>(repair.preview());
-    return { ...preview, json: `${toJson(preview.plan)}\n`, sectors };
+    return { ...preview, sectors };
   },
+  repairPlan: ([volume, lossy], progress) =>
+    `${toJson(decode(session.repairPlan(volume, lossy, stages('repairPlan', progress))))}\n`,
   repairPicture: ([first, bits, cells]) => planned && pictureOf(planned.picture(first, bits, cells)),
   async index([volume], progress, id) {
     // Small steps at first, so that the first picture comes soon; each about as long as our patience.
@@ -250,7 +252,7 @@ function readFailure(error: unknown): Failure {
   return failure('changed', `a file has changed since it was picked, or cannot be read (${name})`);
 }
 
-function stages<M extends 'open' | 'check' | 'json' | 'reportText' | 'collect' | 'repair'>(_: M, progress: Progress<M>) {
+function stages<M extends 'open' | 'check' | 'json' | 'reportText' | 'collect' | 'repair' | 'repairPlan'>(_: M, progress: Progress<M>) {
   let shown = 0;
   return (stage: 'searching' | 'reading-map' | 'reading-data', label: string, done: bigint, all: bigint) => {
     const now = performance.now();

@@ -69,7 +69,7 @@ function Plan({ preview, lossy }: { preview: RepairPreview; lossy: boolean }) {
             ))}
           </ol>
           <p class="buttons">
-            <button class="main" onClick={() => save(preview.json, name, 'application/json')}>
+            <button class="main" onClick={() => void savePlan(lossy, name)}>
               Save the plan
             </button>
           </p>
@@ -95,6 +95,15 @@ function Plan({ preview, lossy }: { preview: RepairPreview; lossy: boolean }) {
       <CommandLine line={commandLine('repair', files.value, options)} />
     </>
   );
+}
+
+/** Reading the chunks that are copied may take long, so the plan is bound to them only when it is saved. */
+async function savePlan(lossy: boolean, name: string): Promise<void> {
+  try {
+    save(await engine.call('repairPlan', [volumeNumber.value, lossy]), name, 'application/json');
+  } catch (error) {
+    fail(error);
+  }
 }
 
 const WORDS: Record<Verdict, string> = { clean: '✔ clean', damaged: '▲ damaged', unusable: '✖ unusable' };
