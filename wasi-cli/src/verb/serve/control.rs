@@ -65,8 +65,9 @@ impl Control {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
             _ => {}
         }
+        let there = fs::read_dir(folder).map_err(failed)?;
         let mark = Mark::leave(folder)?;
-        for entry in fs::read_dir(folder).map_err(failed)?.flatten() {
+        for entry in there.flatten() {
             if is_ours(&entry.file_name().to_string_lossy()) {
                 // Nobody waits for what a server of the past was asked; what cannot be removed is refused later.
                 _ = fs::remove_file(entry.path());
