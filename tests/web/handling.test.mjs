@@ -471,6 +471,7 @@ for (const { name, launch } of browsers) {
         await open(page, files);
         const names = filesIn(folder);
         const plan = await page.evaluate(async () => window.virstor.engine.call('repairPlan', [0, false]));
+        await page.evaluate(async () => void (await window.virstor.engine.call('repair', [0, false])));
         const foreseen = await page.evaluate(drawn, 'repairPicture', []);
         const planned = await virstor(folder, 'repair', '--plan-out', 'plan.json', ...names);
         assert.equal(planned.status, whenPlanned, planned.err);
