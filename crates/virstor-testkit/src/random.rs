@@ -66,7 +66,7 @@ impl SplitMix64 {
     ///
     /// When there is none.
     pub fn choose<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        &items[self.index(items.len())]
+        Decisions::choose(self, items)
     }
 
     /// Puts `items` in another order.

@@ -40,8 +40,7 @@ impl<'a> Choices<'a> {
     ///
     /// When there is none.
     pub fn pick<'b, T>(&mut self, items: &'b [T]) -> &'b T {
-        let index = self.below(items.len() as u64);
-        &items[usize::try_from(index).expect("an index is below a length")]
+        self.choose(items)
     }
 
     /// A number that is likely to hurt: 0, 1, the largest of a width, one beside a power of two, or any.
