@@ -225,14 +225,14 @@ impl<'a, I: ReadAt> Import<'a, I> {
         let mut image = vec![0; len];
         self.image.read_at(stretch.start + self.within, &mut image).map_err(ImportError::Image)?;
         if stretch.is_new {
-            put(&image, None, NEW_GRAIN, (component, offset), patches);
+            put(image, None, NEW_GRAIN, (component, offset), patches);
             self.tally.written += len as u64;
         } else {
             let mut old = vec![0; len];
             let disk = &disks[component.as_usize()];
             disk.read_at(offset, &mut old).map_err(|error| ImportError::Component { component, error })?;
             let before = patches.len();
-            put(&image, Some(&old), OLD_GRAIN, (component, offset), patches);
+            put(image, Some(&old), OLD_GRAIN, (component, offset), patches);
             let changed: u64 = patches[before..].iter().map(Patch::changed_len).sum();
             self.tally.written += changed;
             self.tally.overwritten += changed;
@@ -252,7 +252,7 @@ impl<'a, I: ReadAt> Import<'a, I> {
 
 /// Patches that put `image` at `offset`, in grains: what is `old` already stays, zeros are left to the disk.
 fn put(
-    image: &[u8],
+    image: Vec<u8>,
     old: Option<&[u8]>,
     grain: usize,
     (component, offset): (ComponentIndex, u64),
@@ -279,6 +279,10 @@ fn put(
         let mut end = start + grain;
         while end < image.len() && what(end) == kind {
             end += grain;
+        }
+        if kind == What::Data && start == 0 && end >= image.len() {
+            patches.push(Patch::Write { component, offset, bytes: image });
+            return;
         }
         let bytes = &image[start..end.min(image.len())];
         let offset = offset + start as u64;

@@ -87,9 +87,15 @@ pub fn perform<D: WriteAt>(
 #[derive(Debug)]
 pub struct Journal<L> {
     log: L,
+    /// Frames that are not in the log yet.
+    frames: Vec<u8>,
+    /// How long the log is with them, in bytes.
     at: u64,
     groups: u64,
 }
+
+/// Frames are appended when there are so many bytes of them, or when they must be durable: most are small.
+const APPENDED: usize = 256 << 10;
 
 impl<L: LogSink> Journal<L> {
     /// Begins the log of a change in `log`, an empty one.
@@ -98,11 +104,13 @@ impl<L: LogSink> Journal<L> {
     ///
     /// [`ChangeError::Log`].
     pub fn begin(header: &Header, log: L) -> Result<Self, ChangeError> {
-        let mut journal = Self { log, at: 0, groups: 0 };
+        let mut journal = Self { log, frames: Vec::new(), at: 0, groups: 0 };
         journal.frame(Kind::Head, &header.encode_head())?;
         for disk in &header.disks {
             journal.frame(Kind::Disk, &disk.encode())?;
         }
+        // Whatever fails next, this is a log: one that undoes nothing.
+        journal.append()?;
         Ok(journal)
     }
 
@@ -159,7 +167,7 @@ impl<L: LogSink> Journal<L> {
     /// [`ChangeError::Log`].
     pub fn finish(mut self) -> Result<(), ChangeError> {
         self.frame(Kind::Done, &[])?;
-        self.log.make_durable().map_err(ChangeError::Log)
+        self.make_durable()
     }
 
     /// How many bytes the log has when it is [finished](Self::finish) now.
@@ -194,9 +202,20 @@ pub(super) const AFTER_HASHES: u8 = 2;
 impl<L: LogSink> Journal<L> {
     fn frame(&mut self, kind: Kind, payload: &[u8]) -> Result<(), ChangeError> {
         let bytes = encode(kind, payload, self.at);
-        self.log.append(&bytes).map_err(ChangeError::Log)?;
         self.at += bytes.len() as u64;
+        self.frames.extend_from_slice(&bytes);
+        if self.frames.len() < APPENDED { Ok(()) } else { self.append() }
+    }
+
+    fn append(&mut self) -> Result<(), ChangeError> {
+        self.log.append(&self.frames).map_err(ChangeError::Log)?;
+        self.frames.clear();
         Ok(())
+    }
+
+    fn make_durable(&mut self) -> Result<(), ChangeError> {
+        self.append()?;
+        self.log.make_durable().map_err(ChangeError::Log)
     }
 
     /// Logs what `patch` is about to change; gives the number of pieces.
@@ -226,7 +245,7 @@ impl<L: LogSink> Journal<L> {
         let mut payload = group.to_le_bytes().to_vec();
         payload.extend_from_slice(&pieces.to_le_bytes());
         self.frame(Kind::Ready, &payload)?;
-        self.log.make_durable().map_err(ChangeError::Log)
+        self.make_durable()
     }
 }
 
@@ -234,7 +253,7 @@ impl<L: LogSink> Journal<L> {
 fn payload(component: ComponentIndex, offset: u64, before: &[u8], after: &[u8], kept: Kept) -> Vec<u8> {
     let (nothing_before, nothing_after) = (is_zero(before), is_zero(after));
     let len = u32::try_from(before.len()).expect("a piece is small");
-    let mut payload = Vec::with_capacity(before.len() * 2);
+    let mut payload = Vec::new();
     payload.extend_from_slice(&u32::from(component.0).to_le_bytes());
     payload.extend_from_slice(&offset.to_le_bytes());
     payload.extend_from_slice(&len.to_le_bytes());
