@@ -1,11 +1,14 @@
 //! The benchmark: the programs beside those that people use today, in one run on one machine. Whatever was made is
 //! verified in every round, so that nothing wins by being wrong.
 
+mod checking;
 mod export;
+mod import;
 mod instructions;
 mod machine;
 mod measure;
 mod opening;
+mod peers;
 mod scan;
 mod serving;
 mod volume;
@@ -19,6 +22,7 @@ use crate::{runtime, toolchain};
 use anyhow::{Context, Result, bail};
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use measure::Contender;
@@ -32,11 +36,16 @@ const ROUNDS: usize = 5;
 const IN_MEMORY: &str = "/dev/shm";
 
 /// What is measured, in this order.
-const SUBJECTS: [Subject; 6] = [
+const SUBJECTS: [Subject; 8] = [
     Subject {
         name: "export",
         what: "export beside its peers",
         report: |bench| export::report(bench).map(Some),
+    },
+    Subject {
+        name: "import",
+        what: "import beside its peers",
+        report: |bench| import::report(bench).map(Some),
     },
     Subject {
         name: "write",
@@ -49,6 +58,11 @@ const SUBJECTS: [Subject; 6] = [
         report: |bench| serving::report(bench).map(Some),
     },
     Subject { name: "open", what: "opening large volumes", report: |bench| opening::report(bench).map(Some) },
+    Subject {
+        name: "check",
+        what: "checking large volumes",
+        report: |bench| checking::report(bench).map(Some),
+    },
     Subject { name: "scan", what: "passes over maps", report: |_| scan::report().map(Some) },
     Subject { name: "instructions", what: "counting instructions", report: |_| instructions::report() },
 ];
@@ -140,6 +154,16 @@ impl Bench {
             fs::remove_file(entry?.path())?;
         }
         Ok(())
+    }
+}
+
+/// Removes what an earlier run made.
+fn remove_if_there(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -47,6 +47,11 @@ impl Volume {
         Volume { chunks, component: 64 << 30, allocated: vec![0, chunks / 2, chunks - 1] }
     }
 
+    /// The same, with nothing allocated.
+    pub(crate) fn without_data(&self) -> Volume {
+        Volume { chunks: self.chunks, component: self.component, allocated: Vec::new() }
+    }
+
     /// Bytes of data on it.
     pub(crate) fn data(&self) -> u64 {
         self.allocated.len() as u64 * u64::from(CHUNK)
