@@ -47,19 +47,22 @@ impl<D: ReadAt + Clone> Heap<D> {
     }
 
     pub(crate) fn check(&self, volume: usize) -> Report {
+        self.with_subject(volume, |subject| check(subject, &mut |_, _| ControlFlow::Continue(())))
+    }
+
+    fn with_subject<R>(&self, volume: usize, look: impl FnOnce(&Subject<'_, Window<D>>) -> R) -> R {
         let components = &self.assembly.volumes[volume].components;
         let disks: BTreeMap<ComponentIndex, Window<D>> = components
             .iter()
             .map(|(index, component)| (*index, self.parts[component.candidate].clone()))
             .collect();
-        let subject = Subject {
+        look(&Subject {
             assembly: &self.assembly,
             volume,
             candidates: &self.candidates,
             disks: &disks,
             unclaimed: &self.unclaimed,
-        };
-        check(&subject, &mut |_, _| ControlFlow::Continue(()))
+        })
     }
 
     /// The disks of the components, and those without a record: what a repair may write to.
@@ -71,23 +74,13 @@ impl<D: ReadAt + Clone> Heap<D> {
 
     /// What a repair of a volume would do next.
     pub(crate) fn next_repairs(&self, volume: usize, lossy: bool) -> Vec<Step> {
-        let components = &self.assembly.volumes[volume].components;
-        let disks: BTreeMap<ComponentIndex, Window<D>> = components
-            .iter()
-            .map(|(index, component)| (*index, self.parts[component.candidate].clone()))
-            .collect();
-        let subject = Subject {
-            assembly: &self.assembly,
-            volume,
-            candidates: &self.candidates,
-            disks: &disks,
-            unclaimed: &self.unclaimed,
-        };
-        let report = check(&subject, &mut |_, _| ControlFlow::Continue(()));
+        let report = self.check(volume);
         let seats = self.seats();
         let options = Options { lossy, ..Options::default() };
-        next(&Scene { subject: &subject, report: &report, seats: &seats }, &options)
-            .expect("memory can be read")
+        self.with_subject(volume, |subject| {
+            next(&Scene { subject, report: &report, seats: &seats }, &options)
+        })
+        .expect("memory can be read")
     }
 
     pub(crate) fn check_strays(&self) -> Report {
