@@ -6,15 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { browsers, site } from './browsers.mjs';
 import { makeSet } from './sets.mjs';
-import { filesIn, goldenFolder, load, open, scratch, settled, virstor } from './support.mjs';
-
-/** Copies of a golden set's files, to be broken. */
-function copies(folder, set) {
-  return filesIn(goldenFolder(set)).map((file) => {
-    copyFileSync(join(goldenFolder(set), file), join(folder, file));
-    return join(folder, file);
-  });
-}
+import { copies, filesIn, goldenFolder, load, open, scratch, settled, virstor } from './support.mjs';
 
 /** A file that has `size` bytes and takes no room. */
 function sparse(path, size) {

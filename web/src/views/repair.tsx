@@ -53,7 +53,8 @@ export function Repair() {
 function Plan({ preview, lossy }: { preview: RepairPreview; lossy: boolean }) {
   const { plan, left, declined } = preview;
   const name = fileName(volume.value!.name, '-plan.json');
-  const options = [...(lossy ? ['--lossy'] : []), ...volumeOption(opened.value!.info.volumes, volumeNumber.value)];
+  const which = volumeOption(opened.value!.info.volumes, volumeNumber.value);
+  const options = [...(lossy ? ['--lossy'] : []), ...which];
   return (
     <>
       <Outcome preview={preview} />
@@ -73,7 +74,9 @@ function Plan({ preview, lossy }: { preview: RepairPreview; lossy: boolean }) {
               Save the plan
             </button>
           </p>
-          <CommandLine line={commandLine('repair', files.value, ['--apply-plan', name])} />
+          <CommandLine line={commandLine('repair', files.value, ['--plan-out', name, ...options])} />
+          <p class="note">To carry it out:</p>
+          <CommandLine line={commandLine('repair', files.value, ['--apply-plan', name, ...which])} />
           <Sectors preview={preview} />
         </>
       )}
