@@ -61,9 +61,11 @@ describe('views', { skip: !site || !chromium }, () => {
           if (view === 'map') await page.evaluate(() => (location.hash = 'map?at=0x20000'));
           await judge(view);
           if (view === 'repair') await page.until(() => !document.querySelector('main').innerText.includes('Planning'));
-          if (view === 'repair') await page.evaluate(() => document.querySelectorAll('details').forEach((each) => (each.open = true)));
+          await page.evaluate(() => document.querySelectorAll('details').forEach((each) => (each.open = true)));
           const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
           if (wider > 0) found.push(`${view} is ${wider} pixels too wide`);
+          const beyond = await page.evaluate(() => Array.from(document.querySelectorAll('.menu > div'), (menu) => menu.getBoundingClientRect().left));
+          if (beyond.some((left) => left < 0)) found.push(`a menu of ${view} begins beyond the edge`);
         }
         for (const key of ['?', 'Control+k']) {
           await page.page.keyboard.press(key);

@@ -14,6 +14,7 @@ const STATES = [
   'lost: its map entry names what cannot be',
   'lost: its map entry cannot be read',
   'lost: behind the end of its component',
+  'lost: its disk could not be read there',
 ];
 
 export function Place() {
