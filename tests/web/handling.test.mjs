@@ -493,7 +493,7 @@ for (const { name, launch } of browsers) {
       const files = copies(folder, '24-torn-closing-metadata');
       await open(page, files);
       const sectors = await page.evaluate(async () => {
-        const { sectors } = await window.virstor.engine.call('repair', [0, false]);
+        const { sectors } = await window.virstor.engine.call('repair', [0, { lossy: false, convertEndian: false }]);
         return sectors.map(({ file, offset, after }) => ({ file, offset: Number(offset), after: Array.from(after) }));
       });
       assert.ok(sectors.length > 0);
@@ -515,8 +515,8 @@ for (const { name, launch } of browsers) {
         const files = copies(folder, set);
         await open(page, files);
         const names = filesIn(folder);
-        const plan = await page.evaluate(async () => window.virstor.engine.call('repairPlan', [0, false]));
-        await page.evaluate(async () => void (await window.virstor.engine.call('repair', [0, false])));
+        const plan = await page.evaluate(async () => window.virstor.engine.call('repairPlan', [0, { lossy: false, convertEndian: false }]));
+        await page.evaluate(async () => void (await window.virstor.engine.call('repair', [0, { lossy: false, convertEndian: false }])));
         const foreseen = await page.evaluate(drawn, 'repairPicture', []);
         const planned = await virstor(folder, 'repair', '--plan-out', 'plan.json', ...names);
         assert.equal(planned.status, whenPlanned, planned.err);

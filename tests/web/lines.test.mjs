@@ -250,6 +250,29 @@ describe('command lines', { skip: !site || !chromium }, () => {
     await printed(folder, `virstor check ${names.join(' ')}`);
   });
 
+  it('plan the map of a big-endian machine for the others', async (test) => {
+    const folder = scratch(test);
+    const files = copies(folder, 'ufs2-little');
+    const disk = readFileSync(files[0]);
+    for (let entry = 0; entry < 256 * 8; entry += 8) {
+      disk.subarray(entry, entry + 4).swap16();
+      disk.subarray(entry + 4, entry + 8).swap32();
+    }
+    writeFileSync(files[0], disk);
+    await open(page, files);
+    await show(page, 'overview');
+    await page.until(() => document.querySelector('.figures').innerText.includes('big-endian map'));
+    await show(page, 'repair');
+    await page.until(() => document.querySelector('[data-repair=nothing]') !== null);
+    await page.click('[data-convert] input');
+    await page.until(() => document.querySelector('[data-repair-verdict=clean]') !== null);
+    const plan = await download(page, () => page.click('section > .buttons button.main'));
+    await printed(folder, await line(page, '--plan-out', '--convert-endian'), 4);
+    assert.deepEqual(JSON.parse(readFileSync(join(folder, plan.name), 'utf8')), JSON.parse(plan.bytes));
+    await printed(folder, await line(page, '--apply-plan'), 1);
+    assert.ok(readFileSync(files[0]).equals(readFileSync(join(goldenFolder('ufs2-little'), basename(files[0])))));
+  });
+
   it('report as the page reports', async (test) => {
     const folder = scratch(test);
     await open(page, copies(folder, '15-map-provider-out-of-range'));
