@@ -345,6 +345,41 @@ for (const { name, launch } of browsers) {
       assert.ok(['changed', 'io'].includes(await outcome), await outcome);
     });
 
+    const accidents = {
+      shrinks: (path) => truncateSync(path, 1000),
+      vanishes: (path) => renameSync(path, `${path}.elsewhere`),
+      // Firefox reads what is there now, and tells nobody.
+      ...(name === 'Chromium' && { 'is written to': (path) => writeFileSync(path, Buffer.alloc(statSync(path).size)) }),
+    };
+    for (const [accident, befall] of Object.entries(accidents)) {
+      it(`says that a file ${accident} while nothing is done with it`, async (test) => {
+        const files = copies(scratch(test), '02-fresh-three');
+        await open(page, files);
+        assert.ok(await page.evaluate(() => document.querySelector('[data-stale]') === null));
+        befall(files[1]);
+        await page.evaluate(() => dispatchEvent(new Event('focus')));
+        await page.until(() => document.querySelector('[data-stale]')?.innerText.startsWith('c1 has changed'));
+        // What changed is left out when files are added, so that the same one can be picked again.
+        copyFileSync(join(goldenFolder('02-fresh-three'), 'c1'), files[1]);
+        await page.setFiles('[data-pick=files]', [files[1]]);
+        await page.until(() => document.querySelector('[data-stale]') === null);
+        await settled(page);
+        assert.equal((await page.evaluate(shown)).verdict, 'clean');
+      });
+    }
+
+    it('takes a file again that was written to since', async (test) => {
+      const files = copies(scratch(test), '02-fresh-three');
+      await open(page, files);
+      copyFileSync(join(goldenFolder('02-fresh-three'), 'c1'), files[1]);
+      await page.setFiles('[data-pick=files]', [files[1]]);
+      const time = Math.floor(statSync(files[1]).mtimeMs);
+      await page.until((now) => window.virstor.files.value.some(({ lastModified }) => lastModified === now), time);
+      await settled(page);
+      assert.equal(await page.evaluate(() => window.virstor.files.value.length), 3);
+      assert.equal((await page.evaluate(shown)).verdict, 'clean');
+    });
+
     it('notices records that changed behind its back', async (test) => {
       const files = copies(scratch(test), '02-fresh-three');
       await open(page, files);
