@@ -64,6 +64,13 @@ describe('views', { skip: !site || !chromium }, () => {
           await page.evaluate(() => document.querySelectorAll('details').forEach((each) => (each.open = true)));
           const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
           if (wider > 0) found.push(`${view} is ${wider} pixels too wide`);
+          const address = await page.evaluate(() => {
+            scrollTo(0, document.documentElement.scrollHeight);
+            const { top, bottom } = document.getElementById('address').getBoundingClientRect();
+            scrollTo(0, 0);
+            return top >= 0 && bottom <= innerHeight;
+          });
+          if (!address) found.push(`the address box is out of sight at the end of ${view}`);
           const beyond = await page.evaluate(() => Array.from(document.querySelectorAll('.menu > div'), (menu) => menu.getBoundingClientRect().left));
           if (beyond.some((left) => left < 0)) found.push(`a menu of ${view} begins beyond the edge`);
         }

@@ -28,7 +28,9 @@ export function Place() {
       </aside>
     );
   }
-  const units = everyUnit(virtual ?? physical ?? 0n, ground.value);
+  // On the volume where it lies there, wherever it was selected.
+  const around = virtual === null ? ground.value : { ...ground.value, size: shown.virtual_size };
+  const units = everyUnit(virtual ?? physical ?? 0n, around);
   const findings = findingsAt(linked.value);
   return (
     <aside class="place" aria-label="Selected place">
