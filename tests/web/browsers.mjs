@@ -12,6 +12,8 @@ export const PATIENCE = 30_000;
  * @property {(work: Function, ...args: unknown[]) => Promise<void>} until waits until it holds in the page
  * @property {(selector: string, paths: string[]) => Promise<void>} setFiles
  * @property {(selector: string) => Promise<void>} click
+ * @property {(...keys: string[]) => Promise<void>} press keys one after the other, `Shift+ArrowRight` together
+ * @property {(text: string) => Promise<void>} type
  * @property {string[]} requests every URL asked of the network
  * @property {string[]} errors every exception that nothing caught, and every violation of the policy
  * @property {() => Promise<void>} close
@@ -52,6 +54,10 @@ async function launchChromium(args = []) {
         until: (work, ...args) => until(() => page.evaluate(call(work, args)), work),
         setFiles: (selector, paths) => page.setInputFiles(selector, paths),
         click: (selector) => page.click(selector),
+        press: async (...keys) => {
+          for (const key of keys) await page.keyboard.press(key);
+        },
+        type: (text) => page.keyboard.type(text),
         close: () => context.close(),
       };
     },
@@ -88,6 +94,16 @@ async function launchFirefox() {
           await input.uploadFile(...paths);
         },
         click: (selector) => page.click(selector),
+        press: async (...keys) => {
+          for (const chord of keys) {
+            const held = chord.split('+');
+            const key = held.pop();
+            for (const each of held) await page.keyboard.down(each);
+            await page.keyboard.press(key);
+            for (const each of held.reverse()) await page.keyboard.up(each);
+          }
+        },
+        type: (text) => page.keyboard.type(text),
         close: () => context.close(),
       };
     },

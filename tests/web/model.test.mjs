@@ -17,7 +17,7 @@ after(() => vite.close());
 const model = (name) => vite.ssrLoadModule(`/src/model/${name}.ts`);
 const { explain, everyUnit, parseAddress } = await model('address');
 const { differences, differing } = await model('compare');
-const { commandLine, quote, range, volumeOption } = await model('command');
+const { commandLine, dumpOfFile, quote, range, searchOfExport, searchOfFile, volumeOption } = await model('command');
 const { addressDigits, clampRow, copied, needle, readings, revealed, span } = await model('hex');
 const { cellOf, indexOf } = await model('hilbert');
 const layout = await model('layout');
@@ -98,7 +98,9 @@ test('what is no address, or is outside, says so', () => {
 
 test('a place is told in every unit', () => {
   const values = everyUnit(131584n, ground).map((unit) => unit.value);
-  assert.deepEqual(values, ['0x20200', '131584', '257', '1 + 512']);
+  assert.deepEqual(values, ['0x20200', '131584', '257', '1 + 512', '1.568603%']);
+  const share = (offset, size) => everyUnit(offset, { ...ground, size }).at(-1).value;
+  assert.deepEqual([share(0n, 0n), share(4n, 8n), share(2n ** 60n - 1n, 2n ** 60n)], ['0%', '50%', '99.999999%']);
 });
 
 test("neighbours on Hilbert's curve are neighbours in the square", () => {
@@ -239,10 +241,22 @@ test('a command line is quoted for a shell', () => {
   );
   assert.equal(quote('-x'), '-x');
   assert.equal(commandLine('info', [{ label: '-x' }]), 'virstor info ./-x');
+  assert.equal(commandLine('info', [{ label: '-x', preferred: true }]), 'virstor info --prefer ./-x ./-x');
   assert.deepEqual(range(0n, 10n, 10n), []);
   assert.deepEqual(volumeOption([{ name: 'a', id: 1 }], 0), []);
   assert.deepEqual(volumeOption([{ name: 'a', id: 1 }, { name: 'b', id: 2 }], 1), ['--volume', 'b/2']);
   assert.ok(commandLine('info', Array(40).fill({ label: 'x' })).endsWith(' …'));
+});
+
+test('bytes and places of bytes have a line, but for those that grep takes for ends of lines', () => {
+  const file = { label: 'a disk', start: 2n ** 60n, size: 4096n, whole: false };
+  assert.equal(dumpOfFile(file, 16n, 32n), `hexdump -Cv -s ${2n ** 60n + 16n} -n 16 'a disk'`);
+  const text = (bytes) => searchOfExport('virstor export -o - x', Uint8Array.of(...bytes));
+  assert.match(text([0x69, 0x74, 0x27, 0x73]), /^virstor export -o - x \| .* -e 'it'\\''s'$/);
+  assert.match(text([0xff, 0x09]), / -e \$'\\xff\\x09'$/);
+  for (const none of [[], [0], [0x41, 0x0a]]) assert.equal(text(none), null);
+  assert.match(searchOfFile(file, Uint8Array.of(0x78)), /^tail -c \+1152921504606846977 'a disk' \| head -c 4096 \| /);
+  assert.match(searchOfFile({ ...file, whole: true }, Uint8Array.of(0x78)), /^cat 'a disk' \| /);
 });
 
 test('runs become lines', () => {

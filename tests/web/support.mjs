@@ -1,6 +1,6 @@
 /** What the tests of the page share. */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -21,6 +21,14 @@ export function goldenFolder(set) {
 export function filesIn(folder) {
   const byName = new Intl.Collator('en', { numeric: true });
   return readdirSync(folder).sort(byName.compare);
+}
+
+/** Copies of a golden set's files, to be changed. */
+export function copies(folder, set) {
+  return filesIn(goldenFolder(set)).map((file) => {
+    copyFileSync(join(goldenFolder(set), file), join(folder, file));
+    return join(folder, file);
+  });
 }
 
 /** What the program says: `{ status, out, err }`. */

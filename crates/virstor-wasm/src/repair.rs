@@ -53,15 +53,23 @@ struct Sector {
 
 #[wasm_bindgen]
 impl Session {
-    /// Plans the repair of a volume; with `lossy` what can be mended by giving something up is mended, too.
+    /// Plans the repair of a volume; with `lossy` what can be mended by giving something up is mended, too, and with
+    /// `convert_endian` the map of a big-endian machine is made little-endian.
     ///
     /// # Errors
     ///
     /// [`Refusal::Io`] when a file cannot be read, [`Refusal::NotAPlan`] when it changes meanwhile, or when there is no
     /// end to what there is to do.
-    pub fn repair(&mut self, volume: usize, lossy: bool, progress: &Function) -> Result<Repair, Refusal> {
+    pub fn repair(
+        &mut self,
+        volume: usize,
+        lossy: bool,
+        convert_endian: bool,
+        progress: &Function,
+    ) -> Result<Repair, Refusal> {
         let heap = self.heap()?;
-        let (plan, document) = plan_of(heap, volume, lossy, progress)?;
+        let (plan, document) =
+            plan_of(heap, volume, Options { lossy, convert_endian, only: None }, progress)?;
         let mut sectors = Vec::new();
         for (file, located) in plan.after.located() {
             let input = (&heap.files()[*file], &plan.after.files()[*file]);
@@ -104,10 +112,12 @@ impl Session {
         &mut self,
         volume: usize,
         lossy: bool,
+        convert_endian: bool,
         progress: &Function,
     ) -> Result<Uint8Array, Refusal> {
         let heap = self.heap()?;
-        let (plan, mut document) = plan_of(heap, volume, lossy, progress)?;
+        let (plan, mut document) =
+            plan_of(heap, volume, Options { lossy, convert_endian, only: None }, progress)?;
         let bound = document.plan.bind_chunks(heap, &plan);
         bound.map_err(|(label, error)| Refusal::io(&label, 0, &error))?;
         Ok(Uint8Array::from(&document::bytes(&document.plan)[..]))
@@ -182,13 +192,12 @@ impl Repair {
 fn plan_of(
     heap: &Heap<AnyDisk>,
     volume: usize,
-    lossy: bool,
+    options: Options,
     progress: &Function,
 ) -> Result<(PlanOn<AnyDisk>, RepairDocument), Refusal> {
     if volume >= heap.volumes().len() {
         return Err(Refusal::NoSuchVolume { volume, volumes: heap.volumes().len() });
     }
-    let options = Options { lossy, ..Options::default() };
     let mut hears = |stage: virstor_inspect::Stage<'_>, done, all| {
         tell(progress, stage, done, all);
         std::ops::ControlFlow::Continue(())

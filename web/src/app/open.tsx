@@ -46,7 +46,7 @@ export function Open() {
 /** Opens what was picked, beside what is open. */
 async function add(picked: Picked): Promise<void> {
   const beside = phase.value === 'open';
-  if (beside) await leaveOutStale();
+  if (beside) await leaveOutStale(picked.files);
   await openPicked(picked, beside);
 }
 

@@ -2,13 +2,14 @@
 import { signal } from '@preact/signals';
 import { Engine } from '../engine/engine';
 import type { Picked } from '../engine/files';
-import type { Opened, Space } from '../engine/protocol';
+import type { Opened, Space, WireFile } from '../engine/protocol';
 import { differences, differing, type Difference, type Kind } from '../model/compare';
 import { runsOf, type Run } from '../model/tables';
 import { engine, fail, index, opened, volume, volumeNumber } from './store';
 
 export interface Other {
   label: string;
+  files: readonly WireFile[];
   opened: Opened;
   /** What of it is held against the volume: its volume, or, where it has none, its first file as a raw image. */
   space: Space;
@@ -73,7 +74,7 @@ export async function openOther(picked: Picked): Promise<void> {
     const found = result.info.volumes[number];
     const label = picked.files.length === 1 ? picked.files[0]!.label : `${picked.files.length} files`;
     const space: Space = found ? { kind: 'volume', volume: number } : { kind: 'file', file: 0 };
-    other.value = { label, opened: result, space, size: found?.virtual_size ?? BigInt(picked.files[0]!.size) };
+    other.value = { label, files: picked.files, opened: result, space, size: found?.virtual_size ?? BigInt(picked.files[0]!.size) };
     if (found) maps.value = await compareMaps(number);
   });
 }

@@ -74,7 +74,9 @@ export function go(change: Partial<Route>): void {
 
 export function show(name: ViewName): void {
   go({ view: name });
-  document.querySelector('main')?.scrollIntoView({ block: 'nearest' });
+  // Who has scrolled down begins above; who has not stays there.
+  const main = document.querySelector('main');
+  if (main && main.getBoundingClientRect().top < 0) main.scrollIntoView();
 }
 
 /** The name of a space in a link. */

@@ -1,6 +1,7 @@
 /** Notices when files change while one looks at them. Some browsers would go on showing the old, some a mixture. */
 import { signal } from '@preact/signals';
-import { changed } from '../engine/files';
+import { again, changed } from '../engine/files';
+import type { WireFile } from '../engine/protocol';
 import { files, phase } from './store';
 
 /** Labels of the files that are not what they were. */
@@ -24,10 +25,11 @@ export async function look(): Promise<void> {
   if (list === files.value) stale.value = found.map(({ label }) => label);
 }
 
-/** Leaves out what has changed: it is picked again, and its old self cannot be read. */
-export async function leaveOutStale(): Promise<void> {
+/** Leaves out what has changed: it is picked again, and its old self cannot be read, or reads like the new one. */
+export async function leaveOutStale(added: readonly WireFile[]): Promise<void> {
+  const known = stale.value;
   await look();
-  const gone = new Set(stale.value);
+  const gone = new Set([...known, ...stale.value, ...(await again(files.value, added))]);
   if (gone.size > 0) files.value = files.value.filter(({ label }) => !gone.has(label));
 }
 

@@ -100,3 +100,28 @@ export async function changed(files: readonly WireFile[]): Promise<WireFile[]> {
   );
   return files.filter((_, index) => !looked[index]);
 }
+
+/** Bytes at either end of a file that tell it from another: the last ones hold the record, the first ones the map. */
+const ENDS = 4096;
+
+/**
+ * Labels of those that were picked before and come again, written to since: Firefox reads the new bytes through the old
+ * file, which would be a rival of itself then.
+ */
+export async function again(before: readonly WireFile[], added: readonly WireFile[]): Promise<string[]> {
+  const fresh = new Map(added.map((file) => [file.label, file]));
+  const looked = await Promise.all(
+    before.map(async (old) => {
+      const now = fresh.get(old.label);
+      if (!now || now.size !== old.size || now.lastModified === old.lastModified) return null;
+      const [was, is] = await Promise.all([ends(old.file), ends(now.file)]).catch(() => [null, undefined]);
+      return was === is ? old.label : null;
+    }),
+  );
+  return looked.filter((label) => label !== null);
+}
+
+async function ends(file: File): Promise<string> {
+  const bytes = new Blob([file.slice(0, ENDS), file.slice(Math.max(0, file.size - ENDS))]);
+  return String.fromCharCode(...new Uint8Array(await bytes.arrayBuffer()));
+}

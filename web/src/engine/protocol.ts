@@ -124,6 +124,14 @@ export interface Stage {
   all: bigint;
 }
 
+/** What a repair may do beside what harms nobody. */
+export interface Allowed {
+  /** Give something up for good. */
+  lossy: boolean;
+  /** Make the map of a big-endian machine little-endian. */
+  convertEndian: boolean;
+}
+
 /** Every call that a worker answers: its arguments, its result, its progress. */
 export interface Calls {
   open: { args: [files: WireFile[], search: bigint, map: bigint]; result: Opened; progress: Stage };
@@ -134,10 +142,10 @@ export interface Calls {
   reportText: { args: []; result: string; progress: Stage };
   /** The specimen that `virstor collect` makes, and the document about it. */
   collect: { args: []; result: { document: Collect; blob: Blob }; progress: Stage };
-  /** Plans a repair; with `lossy` what can be mended by giving something up is mended, too. */
-  repair: { args: [volume: number, lossy: boolean]; result: RepairPreview; progress: Stage };
+  /** Plans a repair. */
+  repair: { args: [volume: number, allowed: Allowed]; result: RepairPreview; progress: Stage };
   /** The same plan as `virstor repair --plan-out` saves it, for `--apply-plan`: bound to the chunks that it copies, too. */
-  repairPlan: { args: [volume: number, lossy: boolean]; result: string; progress: Stage };
+  repairPlan: { args: [volume: number, allowed: Allowed]; result: string; progress: Stage };
   /** A picture of the volume as the last plan would make it; empty when there is none. */
   repairPicture: { args: [first: bigint, bits: number, cells: number]; result: Picture | null; progress: never };
   index: { args: [volume: number]; result: IndexState; progress: IndexState };

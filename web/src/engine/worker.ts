@@ -67,10 +67,10 @@ const handlers: { [M in Method]: Handler<M> } = {
     const made = session.collect((piece: Uint8Array<ArrayBuffer>) => parts.push(piece), stages('collect', progress));
     return { document: document(made), blob: new Blob(parts, { type: 'application/octet-stream' }) };
   },
-  repair([volume, lossy], progress) {
+  repair([volume, { lossy, convertEndian }], progress) {
     planned?.free();
     planned = null;
-    const repair = session.repair(volume, lossy, stages('repair', progress));
+    const repair = session.repair(volume, lossy, convertEndian, stages('repair', progress));
     planned = repair;
     const sectors = Array.from({ length: repair.sectors() }, (_, number) => ({
       file: repair.sectorFile(number),
@@ -81,8 +81,8 @@ const handlers: { [M in Method]: Handler<M> } = {
     const preview = document<Preview>(repair.preview());
     return { ...preview, sectors };
   },
-  repairPlan: ([volume, lossy], progress) =>
-    `${toJson(decode(session.repairPlan(volume, lossy, stages('repairPlan', progress))))}\n`,
+  repairPlan: ([volume, { lossy, convertEndian }], progress) =>
+    `${toJson(decode(session.repairPlan(volume, lossy, convertEndian, stages('repairPlan', progress))))}\n`,
   repairPicture: ([first, bits, cells]) => planned && pictureOf(planned.picture(first, bits, cells)),
   async index([volume], progress, id) {
     // Small steps at first, so that the first picture comes soon; each about as long as our patience.

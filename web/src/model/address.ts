@@ -74,13 +74,21 @@ export function explain(address: Address): string {
 
 /** The same place in every unit, for reading and copying. */
 export function everyUnit(offset: bigint, ground: Ground): { label: string; value: string }[] {
-  const { chunkSize, sectorSize } = ground;
+  const { size, chunkSize, sectorSize } = ground;
   return [
     { label: 'hexadecimal', value: `0x${offset.toString(16)}` },
     { label: 'decimal', value: offset.toString() },
     { label: 'sector', value: `${offset / sectorSize}${rest(offset % sectorSize)}` },
     { label: 'chunk', value: `${offset / chunkSize}${rest(offset % chunkSize)}` },
+    { label: 'percent', value: percent(offset, size) },
   ];
+}
+
+/** Rounded down, as the other way is. */
+function percent(offset: bigint, size: bigint): string {
+  const share = size > 0n ? (offset * 100_000_000n) / size : 0n;
+  const fraction = (share % 1_000_000n).toString().padStart(6, '0').replace(/0+$/, '');
+  return `${share / 1_000_000n}${fraction && `.${fraction}`}%`;
 }
 
 function rest(bytes: bigint): string {

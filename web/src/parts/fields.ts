@@ -98,6 +98,7 @@ async function entryAt(entry: bigint): Promise<Shape | null> {
     3: 'names what cannot be',
     4: 'cannot be read',
     5: `component ${rows.component[0]}, behind its end`,
+    6: `component ${rows.component[0]}, where its disk could not be read`,
   };
   const state = rows.state[0] ?? 0;
   return entryShape(entry, words[state] ?? '', state === 3 ? false : null);

@@ -97,7 +97,9 @@ export function MapCanvas(props: MapCanvasProps) {
       Enter: () => props.onOpen?.(chunk),
     };
     const next = stepped(picture, chunk, event.key);
-    const action = next === null ? actions[event.key] : () => props.onSelect(selected === null ? chunk : next);
+    // The first arrow shows where one is.
+    const begins = selected === null && event.key.startsWith('Arrow');
+    const action = next === null ? actions[event.key] : () => props.onSelect(begins ? chunk : next);
     if (!action) return;
     event.preventDefault();
     event.stopPropagation();

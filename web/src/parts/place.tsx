@@ -14,6 +14,7 @@ const STATES = [
   'lost: its map entry names what cannot be',
   'lost: its map entry cannot be read',
   'lost: behind the end of its component',
+  'lost: its disk could not be read there',
 ];
 
 export function Place() {
@@ -27,7 +28,9 @@ export function Place() {
       </aside>
     );
   }
-  const units = everyUnit(virtual ?? physical ?? 0n, ground.value);
+  // On the volume where it lies there, wherever it was selected.
+  const around = virtual === null ? ground.value : { ...ground.value, size: shown.virtual_size };
+  const units = everyUnit(virtual ?? physical ?? 0n, around);
   const findings = findingsAt(linked.value);
   return (
     <aside class="place" aria-label="Selected place">

@@ -1,6 +1,6 @@
 /** The runs of the volume, saved as text. */
 import { engine, fail, files, index, opened, volume, volumeNumber, work } from '../app/store';
-import { commandLine, volumeOption } from '../model/command';
+import { commandLine, runsAsCsv, volumeOption } from '../model/command';
 import { CSV_HEAD, csvLine, jsonExtent, mapfileHead, mapfileLine, runsOf, stateOf, type Run } from '../model/tables';
 import { announce } from './announce';
 import { fileName, save } from './save';
@@ -20,9 +20,7 @@ export async function saveMap(form: MapForm): Promise<void> {
   const shown = volume.value;
   if (!shown) return;
   try {
-    const options = ['--ddrescue', ...volumeOption(opened.value?.info.volumes ?? [], volumeNumber.value)];
-    const command = commandLine('map', files.value, options);
-    const pieces = await writers[form](shown.chunk_size, command);
+    const pieces = await writers[form](shown.chunk_size, mapCommand(form));
     save(new Blob(pieces, { type: 'text/plain' }), fileName(shown.name, ENDINGS[form]));
     announce('The map was saved');
   } catch (error) {
@@ -30,6 +28,15 @@ export async function saveMap(form: MapForm): Promise<void> {
   } finally {
     work.value = null;
   }
+}
+
+/** What the program does for it; for the picture, what comes closest. */
+export function mapCommand(form: MapForm | 'picture'): string {
+  const options = volumeOption(opened.value?.info.volumes ?? [], volumeNumber.value);
+  const line = (option: string) => commandLine('map', files.value, [option, ...options]);
+  if (form === 'picture') return line('--picture');
+  if (form === 'mapfile') return line('--ddrescue');
+  return form === 'csv' ? runsAsCsv(line('--json'), CSV_HEAD) : line('--json');
 }
 
 /** The picture of the volume as it stands in the map's view. */

@@ -10,8 +10,8 @@ export function save(content: Blob | string, name: string, type = 'text/plain'):
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-/** A name that every file system takes. */
+/** A name that every file system takes, and every program: none takes it for an option. */
 export function fileName(...parts: string[]): string {
   const [name = 'volume', ...rest] = parts;
-  return [name.replace(/[^\w.-]+/g, '_') || 'volume', ...rest].join('');
+  return [name.replace(/[^\w.-]+|^-/g, '_') || 'volume', ...rest].join('');
 }

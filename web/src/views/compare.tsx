@@ -5,10 +5,12 @@ import { busy, bytes, compareBytes, forget, maps, openOther, other, stop, type O
 import { go } from '../app/place';
 import { fromInput } from '../engine/files';
 import type { RecordInfo, VolumeInfo } from '../engine/documents';
+import type { WireFile } from '../engine/protocol';
 import type { Kind } from '../model/compare';
-import { commandLine } from '../model/command';
+import { commandLine, path, volumeOption } from '../model/command';
 import { formatCount, formatHex, formatSize, plural } from '../model/size';
 import { CommandLine } from '../parts/copy';
+import { fileName } from '../parts/save';
 
 export function Compare() {
   const picker = useRef<HTMLInputElement>(null);
@@ -20,7 +22,6 @@ export function Compare() {
     input.value = '';
   };
   const there = other.value;
-  const image = there?.space.kind === 'file' ? there.label : 'IMAGE';
   return (
     <section aria-labelledby="compare-title">
       <h2 id="compare-title">Compare</h2>
@@ -36,9 +37,33 @@ export function Compare() {
       </p>
       <Busy />
       {there && <Result there={there} shown={shown} />}
-      <CommandLine line={`${commandLine('compare', files.value)} --with ${image}`} />
+      <Lines there={there} />
     </section>
   );
+}
+
+/** The program compares with raw images alone. */
+function Lines({ there }: { there: Other | null }) {
+  const which = volumeOption(opened.value!.info.volumes, volumeNumber.value);
+  const compare = (image: string) => <CommandLine line={commandLine('compare', files.value, ['--with', path(image), ...which])} />;
+  if (there?.space.kind !== 'volume') return compare(there?.label ?? 'IMAGE');
+  const { volumes } = there.opened.info;
+  const image = fileName(volumes[there.space.volume]!.name, '-other.raw');
+  const options = ['-o', image, '--missing', 'zero', ...volumeOption(volumes, there.space.volume)];
+  return (
+    <>
+      <p class="note">The program compares with raw images, so the other volume is made one:</p>
+      <CommandLine line={commandLine('export', elsewhere(there.files), options)} />
+      {compare(image)}
+    </>
+  );
+}
+
+/** A page knows no folders: a file of the same name as one that is open comes from somewhere else. */
+function elsewhere(list: readonly WireFile[]): WireFile[] {
+  const here = new Set(files.value.map(({ label }) => label));
+  const folder = list.some(({ label }) => here.has(label)) ? 'OTHER/' : '';
+  return list.map((file) => ({ ...file, label: folder + file.label }));
 }
 
 function Busy() {

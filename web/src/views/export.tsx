@@ -34,7 +34,9 @@ export function Export() {
   const bounds = rangeOf(from, to, shown.virtual_size);
   const lost = index.value?.lost ?? 0n;
   const { ending } = FORMATS.find((other) => other.format === format)!;
-  const name = fileName(shown.name, bounds.whole ? '' : `-${formatHex(bounds.start)}`, ending);
+  const named = (as: string) => fileName(shown.name, bounds.whole ? '' : `-${formatHex(bounds.start)}`, as);
+  const name = named(ending);
+  const packed = format === 'packed';
   const start = (event: Event) => {
     event.preventDefault();
     if (bounds.trouble || running.value) return;
@@ -43,7 +45,7 @@ export function Export() {
   };
   const options = [
     '-o',
-    name,
+    packed ? named('.raw') : name,
     ...(format === 'qcow2' ? ['--format', 'qcow2'] : []),
     ...(zero ? ['--missing', 'zero'] : []),
     ...range(bounds.start, bounds.end, shown.virtual_size),
@@ -121,11 +123,8 @@ export function Export() {
       </form>
       <Running />
       <Done />
-      {format === 'packed' ? (
-        <p class="note">The program has no such form: it writes raw images sparse instead.</p>
-      ) : (
-        <CommandLine line={commandLine('export', files.value, options)} />
-      )}
+      {packed && <p class="note">The program has no such form. It writes raw images sparse, which take as much room:</p>}
+      <CommandLine line={commandLine('export', files.value, options) + (sha256 && !packed ? `; sha256sum ${name}` : '')} />
     </section>
   );
 }

@@ -1,14 +1,15 @@
 /** Bytes: of the volume, of a component, of a file; at any offset. */
-import { signal } from '@preact/signals';
+import { computed, signal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { engine, fail, generation, index, inputs, opened, volume, volumeNumber } from '../app/store';
+import { engine, fail, files, generation, index, inputs, opened, volume, volumeNumber } from '../app/store';
 import { at, chunkSize, go, ground, linked, size, space, spaceName, spaceTitle } from '../app/place';
 import type { Bytes, SearchState, Space } from '../engine/protocol';
 import { everyUnit } from '../model/address';
+import { commandLine, dumpOfExport, dumpOfFile, range, searchOfExport, searchOfFile, volumeOption, type FileStretch } from '../model/command';
 import { addressDigits, asciiByte, clampRow, copied, hexByte, needle, readings, revealed, rowOf, span, type CopyForm } from '../model/hex';
 import { formatCount, formatHex, formatShare, plural } from '../model/size';
 import { announce } from '../parts/announce';
-import { Copy } from '../parts/copy';
+import { CommandLine, Copy } from '../parts/copy';
 import { fieldAt, shapesIn, type Shape } from '../parts/fields';
 
 const ROW = 22;
@@ -16,8 +17,39 @@ const ROW = 22;
 /** The most bytes that are copied at once. */
 const MOST_COPIED = 1n << 20n;
 
-/** The other end of the selection, which begins at the selected byte. */
-const anchor = signal<bigint | null>(null);
+/** A selection from `anchor` to the byte `to`, and what it was made in. */
+interface Selection {
+  anchor: bigint;
+  to: bigint;
+  where: string;
+  set: readonly unknown[];
+}
+
+const selection = signal<Selection | null>(null);
+
+/** The other end of the selection, which begins at the selected byte. Another way of getting somewhere ends it. */
+const anchor = computed<bigint | null>(() => {
+  const made = selection.value;
+  const holds = made && made.to === at.value && made.where === placeName() && made.set === files.value;
+  return holds ? made.anchor : null;
+});
+
+/** Goes to a byte, with a selection that reaches from `from` to it. */
+function selectTo(to: bigint, from: bigint | null): void {
+  selection.value = from === null ? null : { anchor: from, to, where: placeName(), set: files.value };
+  go({ space: spaceName(space.value), at: to });
+}
+
+/** The space, of which volume. */
+function placeName(): string {
+  return `${spaceName(space.value)} ${volumeNumber.value}`;
+}
+
+/** The bytes that are in sight: the first, and the first behind. */
+const sight = signal<[bigint, bigint] | null>(null);
+
+/** What is looked for. */
+const sought = signal<Uint8Array<ArrayBuffer> | null>(null);
 
 export function Hex() {
   return (
@@ -27,12 +59,56 @@ export function Hex() {
         <Spaces />
       </div>
       <div class="hex-columns">
-        <Dump key={`${spaceName(space.value)} ${volumeNumber.value}`} />
+        <Dump key={placeName()} />
         <Inspector />
       </div>
       <Search />
+      <Lines />
     </section>
   );
+}
+
+/** What is selected, or else what is in sight; and the search. */
+function Lines() {
+  const where = space.value;
+  if (sight.value === null) return null;
+  const [from, to] = anchor.value === null ? sight.value : span(anchor.value, at.value);
+  if (where.kind === 'volume') {
+    const options = [
+      ...(index.value?.lost ? ['--missing', 'zero'] : []),
+      ...volumeOption(opened.value!.info.volumes, where.volume),
+    ];
+    const exported = (...more: string[]) => commandLine('export', files.value, ['-o', '-', ...more, ...options]);
+    return (
+      <>
+        <CommandLine line={dumpOfExport(exported(...range(from, to, size.value)))} />
+        {sought.value && <SearchLine line={searchOfExport(exported(), sought.value)} />}
+      </>
+    );
+  }
+  const file = fileStretch(where);
+  if (!file) return null;
+  return (
+    <>
+      <CommandLine line={dumpOfFile(file, from, to)} />
+      {sought.value && <SearchLine line={searchOfFile(file, sought.value)} />}
+    </>
+  );
+}
+
+function SearchLine({ line }: { line: string | null }) {
+  if (line === null) return <p class="note">No command line can look for bytes 00 and 0a: grep takes them for ends of lines.</p>;
+  return <CommandLine line={line} />;
+}
+
+/** Where a component, or a file, lies; `null` for what only a specimen tells of. */
+function fileStretch(where: Exclude<Space, { kind: 'volume' }>): FileStretch | null {
+  const component = where.kind === 'component' ? volume.value?.components.find(({ index }) => index === where.component) : null;
+  const label = where.kind === 'file' ? inputs.value[where.file]?.label : component?.file;
+  const file = files.value.find((other) => other.label === label);
+  if (!file) return null;
+  const [start, length] = [component?.offset ?? 0n, size.value];
+  return { label: file.label, start, size: length, whole: start === 0n && length === BigInt(file.size) };
 }
 
 /** The places that are looked at most: the map and the records, as places of components. */
@@ -128,16 +204,21 @@ function Dump() {
 
   useEffect(() => {
     let current = true;
-    if (count <= 0) return setPage(null);
+    if (count <= 0) {
+      sight.value = null;
+      return setPage(null);
+    }
     void Promise.all([engine.call('read', [where, start, count]), shapesIn(where, start, count)]).then(
       ([{ bytes, lost }, shapes]) => {
         if (!current) return;
         setPage({ start, bytes, lost, shapes });
         setTrouble('');
+        sight.value = [start, start + BigInt(bytes.length)];
       },
       (error: unknown) => {
         if (!current) return;
         setPage(null);
+        sight.value = null;
         setTrouble(error instanceof Error ? error.message : String(error));
       },
     );
@@ -148,8 +229,7 @@ function Dump() {
 
   const move = (to: bigint, extend: boolean) => {
     const offset = to < 0n ? 0n : to >= all ? all - 1n : to;
-    anchor.value = extend ? (anchor.value ?? here) : null;
-    go({ at: offset });
+    selectTo(offset, extend ? (anchor.value ?? here) : null);
   };
   const keyDown = (event: KeyboardEvent) => {
     const line = BigInt(width);
@@ -395,6 +475,9 @@ function Search() {
   const [running, setRunning] = useState(false);
   const where = space.value;
   useEffect(() => () => abort.current?.abort(), []);
+  useEffect(() => {
+    sought.value = needle(text, kind);
+  }, [text, kind]);
   const submit = async (event: Event) => {
     event.preventDefault();
     const bytes = needle(text, kind);
@@ -450,8 +533,8 @@ function Search() {
                 class="link"
                 onClick={() => {
                   const length = BigInt(needle(text, kind)?.length ?? 1);
-                  anchor.value = hit + length - 1n;
-                  go({ space: spaceName(where), at: hit });
+                  go({ space: spaceName(where) });
+                  selectTo(hit, hit + length - 1n);
                 }}
               >
                 {formatHex(hit)}
@@ -472,9 +555,3 @@ function copyOf(state: SearchState): SearchState {
 function bigMin(a: bigint, b: bigint): bigint {
   return a < b ? a : b;
 }
-
-// The selection belongs to the place: another way of getting somewhere ends it.
-export function forgetSelection(): void {
-  anchor.value = null;
-}
-

@@ -1,16 +1,17 @@
 /** Which bytes of the volume lie where: as pictures, and as a table of runs. */
 import { computed } from '@preact/signals';
+import { Fragment } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 import { checked, engine, fail, files, generation, index, opened, volume, volumeNumber } from '../app/store';
 import { chunkSize, go, physical, route, virtual } from '../app/place';
 import type { Cells } from '../canvas/paint';
-import { commandLine, volumeOption } from '../model/command';
+import { commandLine, range, volumeOption } from '../model/command';
 import { formatCount, formatHex, formatShare, formatSize, plural } from '../model/size';
 import { CommandLine } from '../parts/copy';
 import { MapCanvas } from '../parts/map-canvas';
 import { Place } from '../parts/place';
 import { RunsTable } from '../parts/runs-table';
-import { PICTURE, saveMap, savePicture, type MapForm } from '../parts/save-map';
+import { PICTURE, mapCommand, saveMap, savePicture, type MapForm } from '../parts/save-map';
 import { findingsHere } from './findings';
 
 /** Lanes that are drawn at once. */
@@ -80,8 +81,24 @@ export function MapView() {
       </div>
       <h3 id="runs-title">Runs</h3>
       <RunsTable labelledBy="runs-title" />
-      <CommandLine line={commandLine('map', files.value, volumeOption(opened.value?.info.volumes ?? [], number))} />
+      <Lines />
     </section>
+  );
+}
+
+/** The table, and what there is to know of the selected chunk. */
+function Lines() {
+  const { virtual_size, chunk_size } = volume.value!;
+  const options = volumeOption(opened.value?.info.volumes ?? [], volumeNumber.value);
+  const line = (...more: string[]) => <CommandLine line={commandLine('map', files.value, [...more, ...options])} />;
+  const start = virtual.value === null ? null : virtual.value - (virtual.value % chunk_size);
+  const end = start === null || start + chunk_size > virtual_size ? virtual_size : start + chunk_size;
+  return (
+    <>
+      {line()}
+      {start !== null && line(...range(start, end, virtual_size))}
+      {physical.value !== null && line('--reverse')}
+    </>
   );
 }
 
@@ -237,7 +254,7 @@ function Legend() {
 
 const FORMS: { form: MapForm; title: string }[] = [
   { form: 'csv', title: 'Runs as CSV' },
-  { form: 'json', title: 'Runs as JSON (virstor map --json)' },
+  { form: 'json', title: 'Runs as JSON' },
   { form: 'mapfile', title: 'Mapfile for ddrescue (lost ranges are bad)' },
 ];
 
@@ -255,12 +272,15 @@ function SaveMenu() {
     <details class="menu" ref={details} onKeyDown={(event) => event.key === 'Escape' && (details.current!.open = false)}>
       <summary>Save</summary>
       <div>
-        <button onClick={picture}>Picture as PNG</button>
         {FORMS.map(({ form, title }) => (
-          <button key={form} onClick={() => table(form)}>
-            {title}
-          </button>
+          <Fragment key={form}>
+            <button onClick={() => table(form)}>{title}</button>
+            <CommandLine line={mapCommand(form)} />
+          </Fragment>
         ))}
+        <button onClick={picture}>Picture as PNG</button>
+        <p class="note">The program makes no PNG. It draws the components as lines of letters:</p>
+        <CommandLine line={mapCommand('picture')} />
       </div>
     </details>
   );

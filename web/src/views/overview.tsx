@@ -95,7 +95,7 @@ function Volume({ volume, number, choose }: { volume: VolumeInfo; number: number
           value={formatSize(volume.physical_chunks * volume.chunk_size)}
           note={plural(volume.physical_chunks, 'chunk')}
         />
-        <Figure name="Chunk" value={formatSize(volume.chunk_size)} note={`sectors of ${volume.sector_size} bytes`} />
+        <Figure name="Chunk" value={formatSize(volume.chunk_size)} note={`sectors of ${volume.sector_size} bytes${volume.map.byte_order === 'big' ? ', big-endian map' : ''}`} />
         <Figure
           name="Components"
           value={`${volume.components.length} of ${volume.component_count}`}

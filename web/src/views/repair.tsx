@@ -2,7 +2,8 @@
 import { useEffect, useState } from 'preact/hooks';
 import { checked, engine, fail, files, generation, index, inputs, opened, volume, volumeNumber } from '../app/store';
 import { go, virtual } from '../app/place';
-import type { PlanPatch, PlanStep, RepairPreview, SavedPlan, Verdict } from '../engine/documents';
+import type { Finding, PlanPatch, PlanStep, RepairPreview, SavedPlan, Verdict } from '../engine/documents';
+import type { Allowed } from '../engine/protocol';
 import { commandLine, quote, volumeOption } from '../model/command';
 import { formatCount, formatHex, formatShare, formatSize, plural } from '../model/size';
 import { CommandLine } from '../parts/copy';
@@ -20,7 +21,7 @@ const BYTES = 32;
 
 export function Repair() {
   const shown = volume.value;
-  const [lossy, setLossy] = useState(false);
+  const [allowed, setAllowed] = useState<Allowed>({ lossy: false, convertEndian: false });
   const [preview, setPreview] = useState<RepairPreview | null>(null);
   const ready = checked.value !== null;
   const number = volumeNumber.value;
@@ -28,12 +29,12 @@ export function Repair() {
     setPreview(null);
     if (!shown || !ready) return;
     const abort = new AbortController();
-    engine.call('repair', [number, lossy], { signal: abort.signal }).then(
+    engine.call('repair', [number, allowed], { signal: abort.signal }).then(
       (found) => !abort.signal.aborted && setPreview(found),
       (error: unknown) => !abort.signal.aborted && fail(error),
     );
     return () => abort.abort();
-  }, [number, lossy, ready, shown === null, generation.value]);
+  }, [number, allowed, ready, shown === null, generation.value]);
   if (!shown) return <p>There is no volume that could be repaired.</p>;
   return (
     <section aria-labelledby="repair-title">
@@ -43,23 +44,35 @@ export function Repair() {
         program carry it out, which keeps an undo log.
       </p>
       <label class="line-label">
-        <input type="checkbox" checked={lossy} onChange={() => setLossy(!lossy)} /> also what gives something up for good
+        <input type="checkbox" checked={allowed.lossy} onChange={() => setAllowed({ ...allowed, lossy: !allowed.lossy })} /> also what
+        gives something up for good
       </label>
-      {preview ? <Plan preview={preview} lossy={lossy} /> : <p class="work">Planning …</p>}
+      {shown.map.byte_order === 'big' && (
+        <label class="line-label" data-convert>
+          <input
+            type="checkbox"
+            checked={allowed.convertEndian}
+            onChange={() => setAllowed({ ...allowed, convertEndian: !allowed.convertEndian })}
+          />{' '}
+          make the map little-endian; machines like the one that wrote it start the volume no more
+        </label>
+      )}
+      {preview ? <Plan preview={preview} allowed={allowed} /> : <p class="work">Planning …</p>}
     </section>
   );
 }
 
-function Plan({ preview, lossy }: { preview: RepairPreview; lossy: boolean }) {
+function Plan({ preview, allowed }: { preview: RepairPreview; allowed: Allowed }) {
   const { plan, left, declined } = preview;
   const name = fileName(volume.value!.name, '-plan.json');
-  const options = [...(lossy ? ['--lossy'] : []), ...volumeOption(opened.value!.info.volumes, volumeNumber.value)];
+  const which = volumeOption(opened.value!.info.volumes, volumeNumber.value);
+  const options = [...(allowed.lossy ? ['--lossy'] : []), ...(allowed.convertEndian ? ['--convert-endian'] : []), ...which];
   return (
     <>
       <Outcome preview={preview} />
       {plan.steps.length > 0 && <Maps preview={preview} />}
       {plan.steps.length === 0 ? (
-        <p data-repair="nothing">There is nothing {left.length > 0 && !lossy ? 'that can be repaired without giving something up' : 'to repair'}.</p>
+        <p data-repair="nothing">{nothing(left)}</p>
       ) : (
         <>
           <h3>{plural(plan.steps.length, 'step')}</h3>
@@ -69,11 +82,13 @@ function Plan({ preview, lossy }: { preview: RepairPreview; lossy: boolean }) {
             ))}
           </ol>
           <p class="buttons">
-            <button class="main" onClick={() => void savePlan(lossy, name)}>
+            <button class="main" onClick={() => void savePlan(allowed, name)}>
               Save the plan
             </button>
           </p>
-          <CommandLine line={commandLine('repair', files.value, ['--apply-plan', name])} />
+          <CommandLine line={commandLine('repair', files.value, ['--plan-out', name, ...options])} />
+          <p class="note">To carry it out:</p>
+          <CommandLine line={commandLine('repair', files.value, ['--apply-plan', name, ...which])} />
           <Sectors preview={preview} />
         </>
       )}
@@ -97,10 +112,17 @@ function Plan({ preview, lossy }: { preview: RepairPreview; lossy: boolean }) {
   );
 }
 
+/** Why a plan has no step. */
+function nothing(left: Finding[]): string {
+  if (left.length === 0) return 'There is nothing to repair.';
+  const could = left.some(({ repair }) => repair !== 'none');
+  return could ? 'There is nothing that is repaired unless it is chosen above.' : 'There is nothing that can be repaired.';
+}
+
 /** Reading the chunks that are copied may take long, so the plan is bound to them only when it is saved. */
-async function savePlan(lossy: boolean, name: string): Promise<void> {
+async function savePlan(allowed: Allowed, name: string): Promise<void> {
   try {
-    save(await engine.call('repairPlan', [volumeNumber.value, lossy]), name, 'application/json');
+    save(await engine.call('repairPlan', [volumeNumber.value, allowed]), name, 'application/json');
   } catch (error) {
     fail(error);
   }
