@@ -393,7 +393,7 @@ fn after_every_cut_all_bytes_are_there_and_what_is_wrong_can_be_mended() {
                 images += 1;
                 let either = Either { old: &model, new: &expected(&model, &verb), grain: CHUNK, told: &verb };
                 if matches!(verb, Verb::Rename) {
-                    assert_renaming_can_go_on(&members(disks), &model);
+                    assert_clean(&assert_renaming_can_go_on(&members(disks), &model));
                 } else {
                     either.assert_mendable(&members(disks));
                 }
@@ -505,7 +505,8 @@ fn assert_renaming_is_known(disks: &[SparseDisk]) {
     }
 }
 
-pub(crate) fn assert_renaming_can_go_on(disks: &[SparseDisk], model: &[u8]) {
+/// Renaming goes on; gives what comes of it.
+pub(crate) fn assert_renaming_can_go_on(disks: &[SparseDisk], model: &[u8]) -> Vec<SparseDisk> {
     assert_renaming_is_known(disks);
     let heap = Heap::look(offers(&named(disks)));
     let volumes: Vec<_> = heap.assembly.volumes.iter().collect();
@@ -514,6 +515,6 @@ pub(crate) fn assert_renaming_can_go_on(disks: &[SparseDisk], model: &[u8]) {
     }
     let machine = Machine::new(disks.iter().cloned());
     perform(&naming::rename(&volumes, b"other").unwrap(), &machine.disks()).unwrap();
-    assert_clean(&disks_of(&machine));
     assert_eq!(contents(&mut open(&machine)), model);
+    disks_of(&machine)
 }

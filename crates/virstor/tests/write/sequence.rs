@@ -88,7 +88,10 @@ impl Life {
             let found = after_cut(&machine, cut).1;
             let present = members(&found);
             if matches!(verb, Verb::Rename) {
-                return assert_renaming_can_go_on(&present, &self.model);
+                let renamed = assert_renaming_can_go_on(&present, &self.model);
+                let spare =
+                    found.into_iter().filter(|disk| !present.iter().any(|member| is_same(member, disk)));
+                return self.go_on_with(&renamed.into_iter().chain(spare).collect::<Vec<_>>());
             }
             let either = Either { old: &self.model, new: &after, grain: CHUNK, told: &verb };
             either.assert_mendable(&present);
