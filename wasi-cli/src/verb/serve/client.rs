@@ -11,8 +11,8 @@ use super::service::Service;
 const INPUT: usize = if LONGEST_MESSAGE > 64 << 10 { LONGEST_MESSAGE } else { 64 << 10 };
 
 /// When to stop answering and send, in bytes. One message may lead beyond it. Natively, copies over one connection take half
-/// as long again with 64 KiB; WASI takes no more at once anyway, and finds what it is given in the cache.
-const ENOUGH: usize = if cfg!(target_family = "wasm") { 64 << 10 } else { 512 << 10 };
+/// as long again with 64 KiB; a component may give no more at once anyway, and its host finds that in the cache.
+const ENOUGH: usize = if cfg!(target_env = "p2") { 64 << 10 } else { 512 << 10 };
 
 /// Answers longer than this are written into a buffer that clients share one after the other, in bytes.
 const LARGE: usize = 1 << 20;
