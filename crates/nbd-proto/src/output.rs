@@ -34,6 +34,16 @@ impl Output {
         self.len = 0;
     }
 
+    /// Takes out the first `count` bytes and moves up what is behind them.
+    ///
+    /// # Panics
+    ///
+    /// When there are fewer.
+    pub fn remove_front(&mut self, count: usize) {
+        self.bytes.copy_within(count..self.len, 0);
+        self.len -= count;
+    }
+
     /// Appends `bytes`.
     pub fn extend_from_slice(&mut self, bytes: &[u8]) {
         let there = bytes.len().min(self.bytes.len() - self.len);
@@ -105,6 +115,18 @@ mod tests {
         assert_eq!(&*out, b"new ");
         out.truncate(9);
         assert_eq!(out.len(), 4);
+    }
+
+    #[test]
+    fn what_has_been_sent_makes_room_for_more() {
+        let mut out = Output::new();
+        out.extend_from_slice(b"sent kept");
+        out.remove_front(5);
+        assert_eq!(&*out, b"kept");
+        out.extend_from_slice(b" and more");
+        assert_eq!(&*out, b"kept and more");
+        out.remove_front(13);
+        assert!(out.is_empty());
     }
 
     #[test]

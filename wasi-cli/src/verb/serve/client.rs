@@ -10,16 +10,15 @@ use super::service::Service;
 /// Room for what a client says at once, in bytes.
 const INPUT: usize = if LONGEST_MESSAGE > 64 << 10 { LONGEST_MESSAGE } else { 64 << 10 };
 
-/// When to stop answering and send, in bytes. One message may lead beyond it. With 64 KiB, copies over one connection take
-/// half as long again.
-const ENOUGH: usize = 512 << 10;
-
-/// How often input may be found before what is answered is sent.
-#[cfg(all(target_os = "wasi", target_env = "p2"))]
-const BATCH: usize = 32;
+/// When to stop answering and send, in bytes. One message may lead beyond it. Natively, copies over one connection take half
+/// as long again with 64 KiB; a component may give no more at once anyway, and its host finds that in the cache.
+const ENOUGH: usize = if cfg!(target_env = "p2") { 64 << 10 } else { 512 << 10 };
 
 /// Answers longer than this are written into a buffer that clients share one after the other, in bytes.
-const LARGE: usize = 2 * ENOUGH;
+const LARGE: usize = 1 << 20;
+
+/// How much more room than that a buffer has that is not the client's own, in bytes.
+const MARGIN: usize = 512 << 10;
 
 /// The server's end of a connection, without the connection.
 ///
@@ -113,20 +112,6 @@ impl Client {
         }
     }
 
-    /// As [`advance`](Self::advance), and where that asks for input, `more` may still find some: what has come in
-    /// the meantime is answered in the same batch. Without `TCP_NODELAY` the host holds a second batch back until
-    /// the client has acknowledged the first, and a client that has nothing else to say takes 40 ms for that.
-    #[cfg(all(target_os = "wasi", target_env = "p2"))]
-    pub(crate) fn advance_with_more(&mut self, more: &mut dyn FnMut(&mut Self) -> bool) -> Next {
-        for _ in 0..BATCH {
-            let next = self.advance();
-            if next != Next::Receive || !more(self) {
-                return next;
-            }
-        }
-        Next::Continue
-    }
-
     /// Has a request carried out; false when it has to wait, and then it is held.
     fn carry_out(&mut self, request: Request) -> bool {
         let export = self.connection.export().expect("requests follow a choice");
@@ -159,6 +144,13 @@ impl Client {
         }
     }
 
+    /// Leaves what is not sent to be sent with what is answered next.
+    #[cfg(all(target_os = "wasi", target_env = "p2"))]
+    pub(crate) fn carry(&mut self) {
+        self.out.remove_front(self.sent);
+        self.sent = 0;
+    }
+
     /// Sees to it that a long answer finds a buffer that is long already.
     fn make_room(&mut self, request: &Request) {
         let &Request::Read { len, .. } = request else { return };
@@ -170,7 +162,7 @@ impl Client {
     }
 
     fn give_back(&mut self) {
-        if self.out.capacity() > LARGE + ENOUGH {
+        if self.out.capacity() > LARGE + MARGIN {
             self.service.give_back(std::mem::take(&mut self.out));
         }
     }

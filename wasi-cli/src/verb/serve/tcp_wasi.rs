@@ -105,7 +105,8 @@ fn wait(
         pollables.extend(listeners.iter().map(|listener| &listener.ready));
     }
     let holds = guests.iter().any(|guest| guest.doing == Doing::Holding);
-    let deadlines = guests.iter().filter_map(|guest| guest.deadline(policy)).chain(unwell);
+    let deadlines =
+        guests.iter().flat_map(|guest| [guest.deadline(policy), guest.wakes()]).flatten().chain(unwell);
     let patience = if turns.guests.is_empty() {
         let patience = deadlines.min().map(|deadline| deadline.saturating_duration_since(now));
         // There is nothing to wait for that would say when there is room, or a request.
@@ -127,8 +128,13 @@ fn wait(
             None => {}
         }
     }
-    let holding = |(index, guest): (usize, &Guest)| (guest.doing == Doing::Holding).then_some(index);
-    turns.guests.extend(guests.iter().enumerate().filter_map(holding));
+    let now = Instant::now();
+    for (index, guest) in guests.iter().enumerate() {
+        let is_due = guest.wakes().is_some_and(|wakes| wakes <= now) && !turns.guests.contains(&index);
+        if is_due || guest.doing == Doing::Holding {
+            turns.guests.push(index);
+        }
+    }
     turns
 }
 

@@ -22,9 +22,12 @@ const MIN_RECEIVE: usize = 4 << 10;
 /// Most bytes the host gives at once, whatever it is asked for.
 const MAX_RECEIVE: usize = 64 << 10;
 
-/// How long to wait for the other requests of a client where that is worth it. A client takes a few microseconds from one to
-/// the next.
-const MOMENT: Duration = Duration::from_micros(100);
+/// Most times that input is looked for before what is answered is sent.
+const BATCH: usize = 32;
+
+/// How long to wait for more requests of a client where that is worth it. A client takes a few microseconds from one to the
+/// next; wasmtime's clock takes a millisecond or two, whatever it is asked for.
+const MOMENT: Duration = Duration::from_micros(500);
 
 /// What fills a packet anywhere, in bytes. No host holds it back, and nobody is to wait for it.
 const FULL: usize = 64 << 10;
@@ -60,6 +63,8 @@ pub(super) enum Doing {
     Sending(Next),
     /// The client has to say more.
     Receiving,
+    /// There is output to be sent, but until then the client may ask for more.
+    Gathering(Instant),
     /// It had its turn and has more to do.
     Waiting,
     /// A request of it waits for room.
@@ -99,7 +104,7 @@ impl Guest {
     pub(super) fn waits_for(&self) -> Option<&Pollable> {
         match self.doing {
             Doing::Sending(_) | Doing::Leaving(_) => Some(&self.writable),
-            Doing::Receiving => Some(&self.readable),
+            Doing::Receiving | Doing::Gathering(_) => Some(&self.readable),
             Doing::Waiting | Doing::Holding => None,
         }
     }
@@ -111,7 +116,7 @@ impl Guest {
             match &self.doing {
                 Doing::Sending(next) => {
                     let next = *next;
-                    if !send(client, &self.output)? {
+                    if !send(client, &self.output, next == Next::Continue)? {
                         return Ok(());
                     }
                     self.doing = match next {
@@ -132,9 +137,25 @@ impl Guest {
                         return Ok(());
                     }
                     self.pace.heard(Instant::now());
-                    self.doing = Doing::Sending(self.answer());
+                    self.doing = self.answer();
                 }
-                Doing::Waiting => self.doing = Doing::Sending(self.answer()),
+                Doing::Gathering(until) => {
+                    let (until, answered) = (*until, client.answered());
+                    let now = Instant::now();
+                    // An error is seen again when nothing else is left to do.
+                    match receive(client, &self.input, &mut self.appetite) {
+                        Ok(true) => {
+                            self.pace.waited(answered, true);
+                            self.doing = self.answer();
+                        }
+                        Ok(false) if now < until => return Ok(()),
+                        Ok(false) | Err(_) => {
+                            self.pace.waited(answered, false);
+                            self.doing = self.send_batch(Next::Receive, now);
+                        }
+                    }
+                }
+                Doing::Waiting => self.doing = self.answer(),
                 Doing::Holding => {
                     overhear(client, &self.input, &mut self.appetite, &self.socket)?;
                     self.doing = Doing::Sending(client.advance());
@@ -149,17 +170,33 @@ impl Guest {
         Ok(())
     }
 
-    /// Makes a batch of replies.
-    fn answer(&mut self) -> Next {
+    /// Makes a batch of replies. What comes while it is made is answered in the same batch.
+    fn answer(&mut self) -> Doing {
         let client = self.client.as_mut().expect("a guest has a client until it is dropped");
-        let expected = self.pace.expected();
-        let next =
-            client.advance_with_more(&mut |client| gather(client, &self.input, &mut self.appetite, expected));
-        if client.answered() > 0 {
-            self.pace.answered(Instant::now(), client.answered());
+        let mut next = client.advance();
+        for _ in 0..BATCH {
+            // An error is seen again when nothing else is left to do.
+            if next != Next::Receive || !receive(client, &self.input, &mut self.appetite).unwrap_or(false) {
+                break;
+            }
+            next = client.advance();
         }
         self.has_chosen = client.has_chosen();
-        next
+        let now = Instant::now();
+        let is_small = (1..FULL).contains(&client.output().len());
+        if next == Next::Receive && is_small && self.pace.is_worth_waiting(client.answered()) {
+            return Doing::Gathering(now + MOMENT);
+        }
+        self.send_batch(next, now)
+    }
+
+    /// Has what was answered sent.
+    fn send_batch(&mut self, next: Next, now: Instant) -> Doing {
+        let answered = self.client.as_ref().map_or(0, Client::answered);
+        if answered > 0 && next == Next::Receive {
+            self.pace.answered(now, answered);
+        }
+        Doing::Sending(next)
     }
 
     /// Whether nobody has seen it off.
@@ -171,6 +208,14 @@ impl Guest {
     pub(super) fn see_off(&mut self, why: &str) {
         if let Some(client) = self.client.take() {
             client.left(why);
+        }
+    }
+
+    /// When it gets on although nothing has happened.
+    pub(super) fn wakes(&self) -> Option<Instant> {
+        match self.doing {
+            Doing::Gathering(until) => Some(until),
+            _ => None,
         }
     }
 
@@ -193,25 +238,6 @@ fn receive(client: &mut Client, input: &InputStream, appetite: &mut usize) -> Re
     room[..bytes.len()].copy_from_slice(&bytes);
     client.received(bytes.len());
     Ok(!bytes.is_empty())
-}
-
-/// Receives what there is, or what comes within a moment where there is something to be sent that answers fewer requests than
-/// are `expected`; says whether there was anything.
-fn gather(client: &mut Client, input: &InputStream, appetite: &mut usize, expected: usize) -> bool {
-    let mut silent = None;
-    loop {
-        match receive(client, input, appetite) {
-            Ok(false) => {}
-            Ok(true) => return true,
-            // It is seen again when nothing else is left to do.
-            Err(_) => return false,
-        }
-        let waiting = client.output().len();
-        let is_due = waiting == 0 || waiting >= FULL || client.answered() >= expected;
-        if is_due || silent.get_or_insert_with(Instant::now).elapsed() >= MOMENT {
-            return false;
-        }
-    }
 }
 
 /// How much to ask for after `appetite` brought `got` bytes: payloads come in pieces as large as they are taken.
@@ -242,9 +268,13 @@ fn overhear(
     receive(client, input, appetite).map(drop)
 }
 
-/// Sends what the host takes; says whether that was all.
-fn send(client: &mut Client, output: &OutputStream) -> Result<bool, String> {
+/// Sends what the host takes; says whether that was all. Where it `goes_on`, the end that fills no packet is left for later.
+fn send(client: &mut Client, output: &OutputStream, goes_on: bool) -> Result<bool, String> {
     while !client.output().is_empty() {
+        if goes_on && client.output().len() < FULL {
+            client.carry();
+            return Ok(true);
+        }
         let room = output.check_write().map_err(|error| explain(&error))?;
         if room == 0 {
             return Ok(false);
