@@ -83,8 +83,9 @@ export function onKey(event: KeyboardEvent): void {
     return dialogs.palette();
   }
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  // What has the focus in a dialog keeps it for a moment when that is closed.
   const target = event.target as HTMLElement;
-  if (target.closest('input:not([type=radio], [type=checkbox], [type=range]), textarea, select, dialog')) return;
+  if (target.closest('input:not([type=radio], [type=checkbox], [type=range]), textarea, select, dialog[open]')) return;
   const command = commands().find(({ key }) => key === event.key);
   if (!command) return;
   event.preventDefault();
