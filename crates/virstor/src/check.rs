@@ -20,8 +20,8 @@
 //!
 //! [`check`] reads the map once and the last sector of unclaimed disks, and writes nothing: it cannot. It
 //! needs, beside a block of the map, at most one bit for each chunk the components have room for (and no more
-//! than 512 bytes for each byte of the map that is not zero), some hundred bytes for each component the record
-//! counts, and [`LISTED`] findings of each kind; the rest of a kind is counted.
+//! than 512 bytes for each byte of the map that is not zero), 32 MiB where a large map is in disorder, some hundred
+//! bytes for each component the record counts, and [`LISTED`] findings of each kind; the rest of a kind is counted.
 
 mod about;
 mod allocation;
@@ -36,6 +36,7 @@ pub(crate) mod sizes;
 mod text;
 pub(crate) mod unclaimed;
 mod unreadable;
+mod waiting;
 mod weight;
 
 use alloc::collections::BTreeMap;
