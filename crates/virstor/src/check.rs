@@ -29,6 +29,7 @@ mod code;
 mod deep;
 mod fault;
 mod finding;
+pub(crate) mod gaps;
 pub(crate) mod map_pass;
 pub(crate) mod ownership;
 mod records;
@@ -181,9 +182,10 @@ fn temper(volume: &Volume, pass: &map_pass::MapPass, findings: &mut [Finding]) {
         Fault::ComponentMissing { .. } => finding.repair == Repair::None,
         fault => fault.explains().is_some() && finding.repair == Repair::None,
     });
+    let stays = awaited || !gaps::can_be_closed(volume);
     for finding in findings {
         finding.repair = match finding.code() {
-            Code::ComponentMissing if awaited => Repair::None,
+            Code::ComponentMissing if stays => Repair::None,
             Code::AllocationPastEnd | Code::AllocationOutOfOrder => finding.repair.max(worst),
             Code::VirtualSizeRagged | Code::MapNotWholeSectors if !rounds => Repair::None,
             _ => finding.repair,
