@@ -196,7 +196,7 @@ fn changes() -> Vec<Row> {
             trio,
             &["remove", "c0", "c1", "c2", "--drop", "c2"],
             8,
-            &["virstor: c2: 1 chunks are in use; use --evacuate to move them to other components"],
+            &["virstor: c2: 1 chunk is in use; use --evacuate to move it to other components"],
         ),
         row(
             "the component with the map",

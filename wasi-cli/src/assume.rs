@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use virstor::counted::counted;
 use virstor_inspect::InputFile;
 use virstor_inspect::assume::{Assumption, LastSector, Suggestion, USUAL_SECTOR_SIZE, records};
 
@@ -127,7 +128,11 @@ pub(crate) fn note(label: &str, suggestion: &Suggestion) {
             vec!["FILE"; usize::try_from(components - 1).map_or(3, |more| more.min(3))].join(":")
         ),
     };
-    let has = format!("{label} starts with what may be a map: {entries} entries, {components} components");
+    let has = format!(
+        "{label} starts with what may be a map: {}, {}",
+        counted(*entries, "entry"),
+        counted(*components, "component")
+    );
     let advice = match (&chunk_sizes[..], unconfirmed) {
         ([(size, what), ..], _) => {
             let size = human(*size);

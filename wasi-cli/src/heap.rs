@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use virstor::change::naming::other_part;
+use virstor::counted::counted_len;
 use virstor::geometry::ComponentIndex;
 use virstor::io::{IoError, ReadAt};
 use virstor::kernel::Tunables;
@@ -95,8 +96,8 @@ fn opened(
         Err(error) => return file(Err(error.to_string())),
     };
     if !output.quiet {
-        let count = specimen.files().len();
-        note(&format!("{label} is a specimen of {count} files: what the volume holds is not in it"));
+        let files = counted_len(specimen.files().len(), "file");
+        note(&format!("{label} is a specimen of {files}: what the volume holds is not in it"));
     }
     let part = |(number, info): (usize, &FileInfo)| {
         let part = part(&specimen, number, info, spec.path);
@@ -123,7 +124,9 @@ pub(crate) fn open_backup(path: &Path) -> Result<Heap<Disk>, Failure> {
     let heap = Heap::look(files, Options::default(), &mut |_, _, _| ControlFlow::Continue(()));
     match heap.volumes().len() {
         1 => Ok(heap),
-        count => Err(failed(format!("describes {count} volumes, and a backup describes one"))),
+        count => {
+            Err(failed(format!("describes {}, and a backup describes one", counted_len(count, "volume"))))
+        }
     }
 }
 
@@ -328,8 +331,8 @@ fn nothing_found(heap: &Heap<Disk>) -> Failure {
         (None, _) => "no virstor volume here".into(),
         (Some(only), 1) => format!("{}: {}", only.file, only.message),
         (Some(named), count) => {
-            let (file, message, more) = (&named.file, &named.message, count - 1);
-            format!("no virstor volume here: {file}: {message}; and {more} more files")
+            let (file, message, more) = (&named.file, &named.message, counted_len(count - 1, "more file"));
+            format!("no virstor volume here: {file}: {message}; and {more}")
         }
     };
     if unreadable.is_some() { Failure::Operation(line) } else { Failure::Damage(line) }

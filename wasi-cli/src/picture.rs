@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
+use virstor::counted::counted_len;
 use virstor_inspect::Heap;
 use virstor_inspect::picture::{Block, Picture};
 
@@ -63,7 +64,7 @@ fn text(heap: &Heap<Disk>, number: usize, width: usize, colours: bool) -> String
     }
     let more = usize::from(volume.component_count).saturating_sub(picture.lines.len());
     if more > 0 {
-        text.push_str(&format!("        and {more} more components\n"));
+        text.push_str(&format!("        and {}\n", counted_len(more, "more component")));
     }
     seen.sort_unstable();
     let legend = |block: &Block| {

@@ -8,6 +8,7 @@
 use std::fmt;
 use std::ops::ControlFlow;
 
+use virstor::counted::counted_len;
 use virstor::format::{
     ByteOrder, ComponentFlags, MAGIC, MAP_ENTRY_LEN, MapEntry, RECORD_LEN, Record, SECTOR_SIZES, VERSION,
 };
@@ -55,7 +56,9 @@ pub enum AssumeError {
 impl fmt::Display for AssumeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Count(count) => write!(f, "order names {count} components; there are 1 to 65535"),
+            Self::Count(count) => {
+                write!(f, "order names {}; there are 1 to 65535", counted_len(*count, "component"))
+            }
             Self::ChunkSize(size) => write!(f, "chunk-size {size} is no multiple of the sector size"),
             Self::VirtualSize { virtual_size, largest } => {
                 write!(

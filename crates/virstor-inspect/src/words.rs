@@ -1,6 +1,7 @@
 //! The words for what does not fit: a stable code for scripts, a sentence for people.
 
 use virstor::assemble::{Problem, Unfit};
+use virstor::counted::counted;
 use virstor::format::Printable;
 use virstor::io::ReadAt;
 use virstor::kernel::Outcome;
@@ -45,7 +46,7 @@ pub(crate) fn problem<D: ReadAt + Clone>(heap: &Heap<D>, problem: &Problem) -> W
         ),
         Problem::SizeChanged { candidate, provsize, size } => (
             "size-changed",
-            format!("{} has {size} bytes, its record says {provsize}", file(*candidate)),
+            format!("{} has {}, its record says {provsize}", file(*candidate), counted(*size, "byte")),
             Some(*candidate),
         ),
         Problem::Hidden { candidate } => (
@@ -69,14 +70,19 @@ pub(crate) fn problem<D: ReadAt + Clone>(heap: &Heap<D>, problem: &Problem) -> W
         ),
         Problem::SectorSize { candidate, sector_size } => (
             "mixed-sector-size",
-            format!("{} has sectors of {sector_size} bytes, others have another size", file(*candidate)),
+            format!(
+                "{} has sectors of {}, others have another size",
+                file(*candidate),
+                counted(*sector_size, "byte")
+            ),
             Some(*candidate),
         ),
         Problem::ChunksPastEnd { candidate, chunk_count, room } => (
             "chunks-past-end",
             format!(
-                "{} has {chunk_count} chunks by its record, and there is room for {room} before its last sector",
-                file(*candidate)
+                "{} has {} by its record, and there is room for {room} before its last sector",
+                file(*candidate),
+                counted(*chunk_count, "chunk")
             ),
             Some(*candidate),
         ),
@@ -87,7 +93,7 @@ pub(crate) fn problem<D: ReadAt + Clone>(heap: &Heap<D>, problem: &Problem) -> W
         ),
         Problem::MapTooLong { needed, available } => (
             "map-too-long",
-            format!("the map needs {needed} entries, and component 0 has room for {available}"),
+            format!("the map needs {}, and component 0 has room for {available}", counted(*needed, "entry")),
             None,
         ),
     };
@@ -98,9 +104,15 @@ fn hidden(located: &Located) -> String {
     let (start, len) = (located.start, located.len);
     match located.place {
         Place::Grown => {
-            format!("the component is the first {len} bytes; FreeBSD looks at the end of the file")
+            format!(
+                "the component is the first {}; FreeBSD looks at the end of the file",
+                counted(len, "byte")
+            )
         }
-        _ => format!("the component is {len} bytes from offset {start} on; FreeBSD does not look there"),
+        _ => format!(
+            "the component is {} from offset {start} on; FreeBSD does not look there",
+            counted(len, "byte")
+        ),
     }
 }
 
@@ -138,7 +150,7 @@ pub(crate) fn stranger<D: ReadAt + Clone>(heap: &Heap<D>, stranger: &Stranger) -
             ("not_virstor", "its last sector holds no virstor record".into())
         }
         Stranger::NotVirstor { searched, .. } => {
-            ("not_virstor", format!("no virstor record in its last {searched} bytes"))
+            ("not_virstor", format!("no virstor record in its last {}", counted(*searched, "byte")))
         }
         Stranger::Unfit(candidate) => {
             let unfit = heap.assembly().unfit.iter().find(|(unfit, _)| unfit == candidate);
@@ -159,11 +171,14 @@ pub(crate) fn stranger<D: ReadAt + Clone>(heap: &Heap<D>, stranger: &Stranger) -
 /// Which number of a record makes it nonsense, and what it has to be.
 fn nonsense(count: u16, chunk_size: u32, virtual_size: u64) -> String {
     if count < 1 {
-        format!("its record says that there are {count} components; there is at least 1")
+        format!("its record says that there are {}; there is at least 1", counted(count, "component"))
     } else if chunk_size < 1 {
-        format!("its record says that a chunk has {chunk_size} bytes; it has at least 1")
+        format!("its record says that a chunk has {}; it has at least 1", counted(chunk_size, "byte"))
     } else {
-        format!("its record says that the volume has {virtual_size} bytes, less than a chunk of {chunk_size}")
+        {
+            let size = counted(virtual_size, "byte");
+            format!("its record says that the volume has {size}, less than a chunk of {chunk_size}")
+        }
     }
 }
 
@@ -174,7 +189,7 @@ pub(crate) fn refusal(label: &str, outcome: &Outcome) -> Option<String> {
             Some(format!("{label} has version {version}, not 1"))
         }
         Outcome::Objected(Objection::Size { provsize, size }) => {
-            Some(format!("{label} has {size} bytes, its record says {provsize}"))
+            Some(format!("{label} has {}, its record says {provsize}", counted(*size, "byte")))
         }
         Outcome::Objected(Objection::HardcodedName) => {
             Some(format!("{label} is not called what its record wants"))

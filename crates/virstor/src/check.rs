@@ -20,8 +20,8 @@
 //!
 //! [`check`] reads the map once and the last sector of unclaimed disks, and writes nothing: it cannot. It
 //! needs, beside a block of the map, at most one bit for each chunk the components have room for (and no more
-//! than 512 bytes for each byte of the map that is not zero), some hundred bytes for each component the record
-//! counts, and [`LISTED`] findings of each kind; the rest of a kind is counted.
+//! than 512 bytes for each byte of the map that is not zero), 32 MiB where a large map is in disorder, some hundred
+//! bytes for each component the record counts, and [`LISTED`] findings of each kind; the rest of a kind is counted.
 
 mod about;
 mod allocation;
@@ -29,6 +29,7 @@ mod code;
 mod deep;
 mod fault;
 mod finding;
+pub(crate) mod gaps;
 pub(crate) mod map_pass;
 pub(crate) mod ownership;
 mod records;
@@ -36,6 +37,7 @@ pub(crate) mod sizes;
 mod text;
 pub(crate) mod unclaimed;
 mod unreadable;
+mod waiting;
 mod weight;
 
 use alloc::collections::BTreeMap;
@@ -180,9 +182,10 @@ fn temper(volume: &Volume, pass: &map_pass::MapPass, findings: &mut [Finding]) {
         Fault::ComponentMissing { .. } => finding.repair == Repair::None,
         fault => fault.explains().is_some() && finding.repair == Repair::None,
     });
+    let stays = awaited || !gaps::can_be_closed(volume);
     for finding in findings {
         finding.repair = match finding.code() {
-            Code::ComponentMissing if awaited => Repair::None,
+            Code::ComponentMissing if stays => Repair::None,
             Code::AllocationPastEnd | Code::AllocationOutOfOrder => finding.repair.max(worst),
             Code::VirtualSizeRagged | Code::MapNotWholeSectors if !rounds => Repair::None,
             _ => finding.repair,

@@ -10,6 +10,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
+use crate::counted::counted;
+
 /// A disk, partition or image file that can be read at any position.
 ///
 /// Reading takes `&self`: a block device has no cursor. The type has no way to write.
@@ -131,8 +133,12 @@ impl fmt::Display for IoError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { operation, offset, len, reason } = self;
         match operation {
-            Operation::Read => write!(f, "cannot read {len} bytes at offset {offset}: {reason}"),
-            Operation::Write => write!(f, "cannot write {len} bytes at offset {offset}: {reason}"),
+            Operation::Read => {
+                write!(f, "cannot read {} at offset {offset}: {reason}", counted(*len, "byte"))
+            }
+            Operation::Write => {
+                write!(f, "cannot write {} at offset {offset}: {reason}", counted(*len, "byte"))
+            }
             Operation::Flush => write!(f, "cannot make what was written durable: {reason}"),
         }
     }

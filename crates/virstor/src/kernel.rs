@@ -15,6 +15,7 @@ use core::ops::ControlFlow;
 pub use self::dumpconf::{Configuration, Note};
 pub use self::log::{Level, LogLine};
 
+use crate::counted::{agreeing, counted};
 use crate::format::{MAP_ENTRY_LEN, Printable, RECORD_LEN, Record};
 use crate::io::{IoError, ReadAt};
 use crate::map::{self, ComponentBounds, MapReport};
@@ -280,7 +281,8 @@ impl<D: ReadAt> Kernel<D> {
         if count < 1 || chunk_size < 1 || virtual_size < u64::from(chunk_size) {
             self.say(Level::Error, format!("Nonsensical metadata information for {printable}"));
             return Err(format!(
-                "nonsensical record: {count} components, chunk size {chunk_size}, virtual size {virtual_size}"
+                "nonsensical record: {}, chunk size {chunk_size}, virtual size {virtual_size}",
+                counted(count, "component")
             ));
         }
         if let Some(other) = self.geoms.iter().find(|geom| geom.alive && geom.name == name) {
@@ -490,7 +492,10 @@ impl<D: ReadAt> Kernel<D> {
         }
         let (component, chunk) = (entry.component, entry.chunk.0);
         Err(if component.0 >= count {
-            format!("map entry {at} names component {component}, and there are {count}")
+            format!(
+                "map entry {at} names component {component}, and there {} {count}",
+                agreeing(count, "is", "are")
+            )
         } else {
             format!("map entry {at} names chunk {chunk} of component {component}, which has {chunk_count}")
         })

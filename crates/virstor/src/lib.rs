@@ -7,6 +7,7 @@ extern crate alloc;
 pub mod assemble;
 pub mod change;
 pub mod check;
+pub mod counted;
 pub mod edit;
 pub mod format;
 pub mod geometry;

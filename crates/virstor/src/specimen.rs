@@ -35,6 +35,7 @@ use core::fmt;
 
 pub use self::read::{Specimen, SpecimenDisk};
 pub use self::write::Writer;
+use crate::counted::counted;
 use crate::io::IoError;
 
 /// How every specimen starts.
@@ -125,7 +126,9 @@ impl fmt::Display for SpecimenError {
                 write!(f, "is a specimen of version {version}; this program reads version {VERSION}")
             }
             Self::Malformed { offset, what } => write!(f, "is a damaged specimen: {what} at byte {offset}"),
-            Self::CutOff { size } => write!(f, "is a specimen that is cut off after {size} bytes"),
+            Self::CutOff { size } => {
+                write!(f, "is a specimen that is cut off after {}", counted(*size, "byte"))
+            }
             Self::Checksum { recorded, computed } => write!(
                 f,
                 "is a damaged specimen: its checksum is {computed:016x}, and it says {recorded:016x}"

@@ -108,6 +108,14 @@ pub(crate) fn bench(args: &[OsString]) -> Result<()> {
     }
 }
 
+/// What the figures are.
+fn medians(rounds: usize) -> String {
+    match rounds {
+        1 => "One round, in which everybody runs once.".into(),
+        _ => format!("Medians of {rounds} rounds, in each of which everybody runs once."),
+    }
+}
+
 impl Bench {
     fn measure(&self, only: Option<&str>) -> Result<String> {
         let subjects = || SUBJECTS.iter().filter(|subject| only.is_none_or(|only| subject.name == only));
@@ -118,8 +126,8 @@ impl Bench {
         let programs: Vec<&Path> = programs.iter().filter_map(|program| program.as_deref()).collect();
         let mut report = Report::default();
         report.add(format!(
-            "# Benchmark\n\nMedians of {} rounds, in each of which everybody runs once.\n\n{}",
-            self.rounds,
+            "# Benchmark\n\n{}\n\n{}",
+            medians(self.rounds),
             machine::describe(&self.folder, &programs)
         ));
         for subject in subjects() {
@@ -241,6 +249,12 @@ mod tests {
 
     fn parse(text: &str) -> Result<Options> {
         Options::parse(&text.split_whitespace().map(OsString::from).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn one_round_has_no_median() {
+        assert_eq!(medians(1), "One round, in which everybody runs once.");
+        assert_eq!(medians(5), "Medians of 5 rounds, in each of which everybody runs once.");
     }
 
     #[test]

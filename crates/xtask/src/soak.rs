@@ -29,13 +29,13 @@ pub(crate) fn soak(args: &[OsString]) -> Result<()> {
         for (package, targets) in TESTS {
             let mut tests = cargo(["test", "--quiet", "--package", package]);
             run(tests.args(targets).env("VIRSTOR_SEEDS_FROM", from.to_string())).with_context(|| {
-                format!("after {rounds} good rounds; this one again: npm run soak -- --from {from}")
+                format!("after good rounds: {rounds}; this one again: npm run soak -- --from {from}")
             })?;
         }
         from = from.wrapping_add(SEEDS_PER_ROUND);
         rounds += 1;
     }
-    say(&format!("{rounds} rounds, nothing found"));
+    say(&format!("nothing found; rounds: {rounds}"));
     Ok(())
 }
 

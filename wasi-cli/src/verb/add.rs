@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use virstor::change::add::{AddError, plan};
+use virstor::counted::{agreeing, counted, counted_len};
 use virstor::io::ReadAt;
 use virstor::label::MAX_NAME_LEN;
 use virstor_inspect::document::change::Changed;
@@ -55,10 +56,11 @@ pub(crate) fn run(args: &AddArgs) -> Result<Status, Failure> {
     let room = new.iter().map(|new| new.disk.size()).sum();
     let would = if document.dry_run { "would get" } else { "has" };
     let line = format!(
-        "volume {} {would} {} new components with {} and {new_chunks} chunks",
+        "volume {} {would} {} with {} and {}",
         document.volume,
-        new.len(),
-        human(room)
+        counted_len(new.len(), "new component"),
+        human(room),
+        counted(new_chunks, "chunk")
     );
     print(&document, &line, volume.chunk_size.bytes(), args.output)
 }
@@ -78,10 +80,12 @@ pub(crate) fn print(
         // Writing to a string cannot fail.
         _ = writeln!(
             text,
-            "  {} in {} components; {free} chunks ({}) are free",
+            "  {} in {}; {} ({}) {} free",
             human(document.virtual_size),
-            document.components.len(),
-            human(free.saturating_mul(chunk_size))
+            counted_len(document.components.len(), "component"),
+            counted(free, "chunk"),
+            human(free.saturating_mul(chunk_size)),
+            agreeing(free, "is", "are")
         );
         output::print(&text)?;
     }
@@ -107,9 +111,12 @@ pub(crate) fn refusal(error: &AddError, new: &[NewDisk]) -> Failure {
         AddError::TooSmall { new, size, needed } => {
             Failure::Operation(format!("{}: has {size} bytes, and needs {needed}", file(new)))
         }
-        AddError::TooManyChunks { new, chunks } => {
-            Failure::Operation(format!("{}: has {chunks} chunks, and {} is the most", file(new), u32::MAX))
-        }
+        AddError::TooManyChunks { new, chunks } => Failure::Operation(format!(
+            "{}: has {}, and {} is the most",
+            file(new),
+            counted(*chunks, "chunk"),
+            u32::MAX
+        )),
         AddError::ProviderName { new, len } => Failure::Usage(format!(
             "{}: the provider name has {len} bytes; a record holds {MAX_NAME_LEN}; give another as NAME=FILE",
             file(new)

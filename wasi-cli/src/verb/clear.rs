@@ -1,6 +1,7 @@
 //! `clear`: gives a volume up.
 
 use virstor::change::clear::plan;
+use virstor::counted::{agreeing, counted_len};
 use virstor::kernel::Tunables;
 use virstor_inspect::document::change::Cleared;
 
@@ -31,7 +32,8 @@ pub(crate) fn run(args: &ClearArgs) -> Result<Status, Failure> {
     } else if !args.output.quiet {
         let would = if document.dry_run { "would be" } else { "is" };
         let (name, count) = (&document.volume, document.files.len());
-        output::print(&format!("volume {name} {would} cleared: {count} records become zero\n"))?;
+        let (records, turn) = (counted_len(count, "record"), agreeing(count as u64, "becomes", "become"));
+        output::print(&format!("volume {name} {would} cleared: {records} {turn} zero\n"))?;
     }
     Ok(Status::Fine)
 }

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use virstor::counted::{agreeing, counted};
 use virstor::kernel::Tunables;
 use virstor_inspect::Stage;
 use virstor_inspect::collect::{Collected, collect};
@@ -110,11 +111,13 @@ pub(super) fn report(path: &Path, collected: &Collected, how: Output) -> Result<
     }
     let gaps = match unreadable {
         0 => String::new(),
-        _ => format!("; {unreadable} entries cannot be read and are not in it"),
+        _ => format!(
+            "; {} cannot be read and {} not in it",
+            counted(unreadable, "entry"),
+            agreeing(unreadable, "is", "are")
+        ),
     };
     let (path, described, len) = (&document.output, human(described), human(len));
-    let files = if files == 1 { "1 file".into() } else { format!("{files} files") };
-    output::print(&format!(
-        "{path}: {len}, for {files} of {described} in all and {entries} map entries{gaps}\n"
-    ))
+    let (files, entries) = (counted(files, "file"), counted(entries, "map entry"));
+    output::print(&format!("{path}: {len}, for {files} of {described} in all and {entries}{gaps}\n"))
 }

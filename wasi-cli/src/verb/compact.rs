@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use virstor::change::compact::{chunks_within, plan, zero_chunks};
+use virstor::counted::counted;
 use virstor::geometry::{ComponentIndex, VirtualChunk};
 use virstor::write::WriteError;
 use virstor_inspect::document::change::{Compacted, FreedOn};
@@ -63,14 +64,16 @@ fn text(document: &Compacted) -> String {
     let would = if document.dry_run { "would come back" } else { "came back" };
     let (freed, used) = (document.freed_chunks, document.used_chunks);
     let mut text = format!(
-        "volume {}: {freed} of {used} chunks ({}) {would}; {} moved\n",
+        "volume {}: {freed} of {} ({}) {would}; {} {}\n",
         document.volume,
+        counted(used, "chunk"),
         human(document.freed_bytes),
-        document.moved_chunks
+        document.moved_chunks,
+        if document.dry_run { "would move" } else { "moved" }
     );
     for component in document.components.iter().filter(|component| component.freed_chunks > 0) {
         let (index, file, freed) = (component.index, &component.file, component.freed_chunks);
-        text.push_str(&format!("  component {index} ({file}): {freed} chunks\n"));
+        text.push_str(&format!("  component {index} ({file}): {}\n", counted(freed, "chunk")));
     }
     text
 }

@@ -1,5 +1,6 @@
 //! `compare`: the volume held against a raw image.
 
+use virstor::counted::{agreeing, counted};
 use virstor::io::ReadAt;
 use virstor::kernel::Tunables;
 use virstor::plan::{ReadError, Segment, SegmentPlace, VolumeReader};
@@ -154,17 +155,20 @@ fn text(document: &Compare) -> String {
     let mut text = String::new();
     let (volume, image) = (document.volume_size, document.image_size);
     if volume != image {
-        text.push_str(&format!("the volume has {volume} bytes, the image {image}\n"));
+        text.push_str(&format!("the volume has {}, the image {image}\n", counted(volume, "byte")));
     }
     if let Some(first) = document.first_difference {
-        let (different, compared) = (document.different, document.compared);
-        text.push_str(&format!("{different} of {compared} bytes differ, first at {first}\n"));
+        let (different, compared) = (document.different, counted(document.compared, "byte"));
+        let differ = agreeing(different, "differs", "differ");
+        text.push_str(&format!("{different} of {compared} {differ}, first at {first}\n"));
     }
     if document.lost > 0 {
-        text.push_str(&format!("{} bytes of the volume are lost and were not compared\n", document.lost));
+        let (lost, are) = (counted(document.lost, "byte"), agreeing(document.lost, "is", "are"));
+        let were = agreeing(document.lost, "was", "were");
+        text.push_str(&format!("{lost} of the volume {are} lost and {were} not compared\n"));
     }
     if document.identical {
-        text.push_str(&format!("identical: {} bytes\n", document.compared));
+        text.push_str(&format!("identical: {}\n", counted(document.compared, "byte")));
     }
     text
 }

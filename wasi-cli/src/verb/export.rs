@@ -9,6 +9,7 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
+use virstor::counted::{agreeing, counted};
 use virstor::geometry::ComponentIndex;
 use virstor::io::ReadAt;
 use virstor::kernel::Tunables;
@@ -131,9 +132,10 @@ fn refuse_lost(job: &Job<'_>) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::Operation(format!(
-        "{} of {} bytes are lost, because {}; --missing zero exports the rest with zeros there",
+        "{} of {} {} lost, because {}; --missing zero exports the rest with zeros there",
         job.totals.lost,
-        job.totals.size,
+        counted(job.totals.size, "byte"),
+        agreeing(job.totals.lost, "is", "are"),
         why_lost(job)
     )))
 }
@@ -147,16 +149,24 @@ fn why_lost(job: &Job<'_>) -> String {
         return "component 0, which has the map, is missing".into();
     };
     if entries < needed {
-        return format!("the map needs {needed} entries, and {first} has room for {entries}");
+        return format!("the map needs {}, and {first} has room for {entries}", counted(needed, "entry"));
     }
     if report.unreadable > 0 {
-        return format!("{} of {entries} map entries on {first} cannot be read", report.unreadable);
+        return format!(
+            "{} of {} on {first} cannot be read",
+            report.unreadable,
+            counted(entries, "map entry")
+        );
     }
     let missing = Missing::of(volume);
     match (missing.runs(), report.bad) {
         ([], 0) if bad_areas(job) => "areas of components could not be rescued (--bad)".into(),
         ([], 0) => "map entries name chunks behind the end of their component".into(),
-        ([], bad) => format!("{bad} of {entries} map entries on {first} name chunks that cannot be"),
+        ([], bad) => format!(
+            "{bad} of {} on {first} {} that cannot be",
+            counted(entries, "map entry"),
+            agreeing(bad, "names a chunk", "name chunks")
+        ),
         ([run], _) if run.start() == run.end() => format!("component {missing} is missing"),
         _ => format!("components {missing} are missing"),
     }

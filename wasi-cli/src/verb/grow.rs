@@ -1,6 +1,7 @@
 //! `grow`: a larger virtual device.
 
 use virstor::change::grow::{GrowError, plan};
+use virstor::counted::{agreeing, counted};
 use virstor::geometry::ComponentIndex;
 use virstor_inspect::document::change::Changed;
 
@@ -46,12 +47,14 @@ pub(crate) fn run(args: &GrowArgs) -> Result<Status, Failure> {
     }
     let would = if document.dry_run { "would grow" } else { "grew" };
     let line = format!(
-        "volume {} {would} from {} to {}; {} chunks moved, {} are reserved for the map",
+        "volume {} {would} from {} to {}; {} {}, {} {} reserved for the map",
         document.volume,
         human(volume.size()),
         human(growth.virtual_size),
-        growth.moved,
-        growth.reserved
+        counted(growth.moved, "chunk"),
+        if document.dry_run { "would move" } else { "moved" },
+        growth.reserved,
+        if document.dry_run { "would be" } else { agreeing(growth.reserved, "is", "are") }
     );
     print(&document, &line, volume.chunk_size.bytes(), args.output)
 }
@@ -68,11 +71,15 @@ fn refusal(error: &GrowError, target: &Target) -> Failure {
             "the map would take {map_len} bytes, and {largest} is the most that can be reserved"
         )),
         GrowError::ComponentTooSmall { needed, chunks } => Failure::Operation(format!(
-            "{}: has {chunks} chunks, and the map would take {needed}",
-            target.label(ComponentIndex(0))
+            "{}: has {}, and the map would take {needed}",
+            target.label(ComponentIndex(0)),
+            counted(*chunks, "chunk")
         )),
         GrowError::OutOfSpace { needed, free } => Failure::Operation(format!(
-            "{needed} chunks have to make room for the map, and there are {free} free ones; add a component"
+            "{} {} to make room for the map, and {free} {} free; add a component",
+            counted(*needed, "chunk"),
+            agreeing(*needed, "has", "have"),
+            agreeing(*free, "is", "are")
         )),
         GrowError::Io(error) => target.read_failure(ComponentIndex(0), error),
     }

@@ -1,6 +1,7 @@
 //! `import`: a raw image into a volume.
 
 use virstor::change::import::{Group, Import, ImportError};
+use virstor::counted::{agreeing, counted};
 use virstor::io::{IoError, ReadAt};
 use virstor::kernel::Tunables;
 use virstor::patch::Patch;
@@ -40,8 +41,10 @@ pub(crate) fn run(args: &ImportArgs) -> Result<Status, Failure> {
     let used = target.set.used_chunks();
     if used > 0 && !args.change.force {
         return Err(Failure::Operation(format!(
-            "volume {} holds data: {used} chunks are in use; use --force to overwrite it",
-            volume.name
+            "volume {} holds data: {} {} in use; use --force to overwrite it",
+            volume.name,
+            counted(used, "chunk"),
+            agreeing(used, "is", "are")
         )));
     }
     let mut document = Imported {
@@ -84,12 +87,12 @@ fn text(document: &Imported) -> String {
         bytes => format!(", {} are there already", human(bytes)),
     };
     let line = format!(
-        "volume {}: {} of {} {would}{over}{unchanged}, {} are zero and take no space; {} new chunks{verified}\n",
+        "volume {}: {} of {} {would}{over}{unchanged}, {} are zero and take no space; {}{verified}\n",
         document.volume,
         human(document.data),
         human(document.image_size),
         human(document.zero),
-        document.new_chunks
+        counted(document.new_chunks, "new chunk")
     );
     match document.dry_run {
         true => format!(
@@ -189,7 +192,9 @@ fn failure(target: &Target, args: &ImportArgs, error: &ImportError) -> Failure {
             "{image}: has {size} bytes, and volume {name} has {largest}; 'virstor grow' it first"
         )),
         ImportError::OutOfSpace { needed, free } => Failure::Operation(format!(
-            "{image}: needs {needed} more chunks, and volume {name} has {free} free ones; 'virstor add' a component first"
+            "{image}: needs {}, and volume {name} has {}; 'virstor add' a component first",
+            counted(*needed, "more chunk"),
+            counted(*free, "free one")
         )),
         ImportError::Image(error) => unreadable(args, error),
         ImportError::Component { component, error } => target.read_failure(*component, error),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use virstor::counted::counted;
 use virstor::kernel::Tunables;
 use virstor_inspect::document::info::{ComponentInfo, Info, KernelInfo, VolumeInfo};
 
@@ -72,16 +73,16 @@ fn volume(volume: &VolumeInfo) -> String {
 }
 
 fn state(volume: &VolumeInfo) -> String {
-    let count = volume.component_count;
+    let count = counted(volume.component_count, "component");
     if !volume.complete {
         let present = volume.components.len();
-        return format!("incomplete: {present} of {count} components; missing {}", volume.missing);
+        return format!("incomplete: {present} of {count}; missing {}", volume.missing);
     }
     let damaged =
         volume.map.bad_entries + volume.map.unreadable_entries + (volume.virtual_chunks - volume.map.entries);
     match damaged {
-        0 => format!("complete: {count} of {count} components"),
-        _ => format!("damaged: {damaged} map entries cannot be used"),
+        0 => format!("complete: {} of {count}", volume.component_count),
+        _ => format!("damaged: {} cannot be used", counted(damaged, "map entry")),
     }
 }
 
@@ -101,7 +102,8 @@ fn use_of(volume: &VolumeInfo) -> String {
     let (virtual_chunks, allocated) = (volume.virtual_chunks, volume.allocated_chunks);
     let bytes = human(allocated.saturating_mul(volume.chunk_size));
     let free: u64 = volume.components.iter().map(free).sum();
-    format!("{virtual_chunks} virtual, {allocated} of them allocated ({bytes}); {free} physical chunks free")
+    let free = counted(free, "physical chunk");
+    format!("{virtual_chunks} virtual, {allocated} of them allocated ({bytes}); {free} free")
 }
 
 fn free(component: &ComponentInfo) -> u64 {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
+use virstor::counted::{agreeing, counted};
 use virstor::format::SECTOR_SIZES;
 use virstor::geometry::ComponentIndex;
 use virstor::io::ReadAt;
@@ -191,20 +192,24 @@ fn text(label: &Label) -> String {
     // Writing to a string cannot fail, here and below.
     _ = writeln!(
         text,
-        "volume {} (id {}){would}: {virtual_size} in {} chunks of {chunk_size}, sectors of {} bytes",
-        label.name, label.id, label.virtual_chunks, label.sector_size
+        "volume {} (id {}){would}: {virtual_size} in {} of {chunk_size}, sectors of {} bytes",
+        label.name,
+        label.id,
+        counted(label.virtual_chunks, "chunk"),
+        label.sector_size
     );
     _ = writeln!(
         text,
-        "  map: {} in {} chunks; {} chunks are reserved for it",
+        "  map: {} in {}; {} {} reserved for it",
         human(label.map_size),
-        label.map_chunks,
-        label.reserved_chunks
+        counted(label.map_chunks, "chunk"),
+        counted(label.reserved_chunks, "chunk"),
+        agreeing(label.reserved_chunks, "is", "are")
     );
     _ = writeln!(
         text,
-        "  room: {} physical chunks; full when {} ({} bytes) are written",
-        label.physical_chunks,
+        "  room: {}; full when {} ({} bytes) are written",
+        counted(label.physical_chunks, "physical chunk"),
         human(label.usable_bytes),
         label.usable_bytes
     );
@@ -255,12 +260,14 @@ fn refusal(error: &LabelError, args: &LabelArgs, components: &[Component]) -> Fa
         LabelError::ChunkSizeTooLarge { chunk_size, largest } => {
             usage(format!("a chunk of {chunk_size} bytes is too large; {largest} is the most"))
         }
-        LabelError::ChunkSizeNotSectors { chunk_size, sector_size } => {
-            usage(format!("a chunk of {chunk_size} bytes is no multiple of the sectors of {sector_size}"))
-        }
-        LabelError::VirtualSizeTooSmall { asked, chunk_size } => {
-            usage(format!("a virtual size of {asked} bytes is less than a chunk of {chunk_size}"))
-        }
+        LabelError::ChunkSizeNotSectors { chunk_size, sector_size } => usage(format!(
+            "a chunk of {} is no multiple of the sectors of {sector_size}",
+            counted(*chunk_size, "byte")
+        )),
+        LabelError::VirtualSizeTooSmall { asked, chunk_size } => usage(format!(
+            "a virtual size of {} is less than a chunk of {chunk_size}",
+            counted(*asked, "byte")
+        )),
         LabelError::VirtualSizeTooLarge { asked, largest } => usage(format!(
             "a virtual size of {asked} bytes is too large; {largest} is the most with these chunks"
         )),
@@ -268,10 +275,13 @@ fn refusal(error: &LabelError, args: &LabelArgs, components: &[Component]) -> Fa
             "the map would take {map_len} bytes, and {largest} is the most that can be reserved; take larger chunks"
         )),
         LabelError::TooSmall { component, size, needed } => {
-            refused(format!("{}: has {size} bytes, and needs {needed}", file(component)))
+            refused(format!("{}: has {}, and needs {needed}", file(component), counted(*size, "byte")))
         }
-        LabelError::TooManyChunks { component, chunks } => {
-            refused(format!("{}: has {chunks} chunks, and {} is the most", file(component), u32::MAX))
-        }
+        LabelError::TooManyChunks { component, chunks } => refused(format!(
+            "{}: has {}, and {} is the most",
+            file(component),
+            counted(*chunks, "chunk"),
+            u32::MAX
+        )),
     }
 }

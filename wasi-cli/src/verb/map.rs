@@ -3,6 +3,7 @@
 mod ddrescue;
 mod orphans;
 
+use virstor::counted::counted;
 use virstor::kernel::Tunables;
 use virstor::plan::SegmentPlace;
 use virstor_inspect::document::map::{Extent, Owner, QemuExtent, Totals};
@@ -99,6 +100,6 @@ fn totals_text(totals: &Totals) -> String {
     for component in &totals.components {
         rows.push(row(&format!("on component {}", component.component), component.data));
     }
-    let extents = totals.extents;
-    format!("{}{extents} extents\n", output::table(&rows, ""))
+    let extents = counted(totals.extents, "extent");
+    format!("{}{extents}\n", output::table(&rows, ""))
 }

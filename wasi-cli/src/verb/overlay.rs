@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use virstor::counted::counted;
 use virstor::geometry::ComponentIndex;
 use virstor::io::{IoError, ReadAt, Window};
 use virstor::kernel::Tunables;
@@ -86,8 +87,8 @@ fn text(diff: &OverlayDiff) -> String {
     }))
     .collect();
     let note = if diff.committing { "; a commit of it was begun" } else { "" };
-    let (volume, id, bytes) = (&diff.volume, diff.id, diff.bytes);
-    format!("overlay of {volume} (id {id}): {bytes} bytes{note}\n{}", output::table(&rows, "  "))
+    let (volume, id, bytes) = (&diff.volume, diff.id, counted(diff.bytes, "byte"));
+    format!("overlay of {volume} (id {id}): {bytes}{note}\n{}", output::table(&rows, "  "))
 }
 
 fn commit(args: &OverlayCommitArgs) -> Result<Status, Failure> {
@@ -189,7 +190,7 @@ fn finish(out: crate::args::Output, outcome: &'static str, bytes: u64) -> Result
     if out.json {
         output::print_json(&OverlayAfter { outcome, bytes })?;
     } else if !out.quiet {
-        output::print(&format!("{outcome}: {bytes} bytes\n"))?;
+        output::print(&format!("{outcome}: {}\n", counted(bytes, "byte")))?;
     }
     Ok(Status::Fine)
 }

@@ -1,6 +1,7 @@
 //! `remove`: components leave a volume.
 
 use virstor::change::remove::{RemoveError, plan};
+use virstor::counted::{agreeing, counted, counted_len};
 use virstor::geometry::ComponentIndex;
 use virstor_inspect::document::change::Changed;
 
@@ -49,10 +50,11 @@ pub(crate) fn run(args: &RemoveArgs) -> Result<Status, Failure> {
     }
     let would = if document.dry_run { "would lose" } else { "has lost" };
     let line = format!(
-        "volume {} {would} {} components; {} chunks moved",
+        "volume {} {would} {}; {} {}",
         document.volume,
-        removed.len(),
-        removal.moved
+        counted_len(removed.len(), "component"),
+        counted(removal.moved, "chunk"),
+        if document.dry_run { "would move" } else { "moved" }
     );
     print(&document, &line, volume.chunk_size.bytes(), args.output)
 }
@@ -76,16 +78,22 @@ fn refusal(error: &RemoveError, target: &Target) -> Failure {
             format!("{}: is component 0, which holds the map and stays", target.label(ComponentIndex(0)))
         }
         RemoveError::InUse { component, chunks } => format!(
-            "{}: {chunks} chunks are in use; use --evacuate to move them to other components",
-            target.label(*component)
+            "{}: {} {} in use; use --evacuate to move {} to other components",
+            target.label(*component),
+            counted(*chunks, "chunk"),
+            agreeing(*chunks, "is", "are"),
+            agreeing(*chunks, "it", "them")
         ),
         RemoveError::UsedBehind { component, behind, chunks } => format!(
-            "{}: {chunks} chunks of {} behind it are in use",
+            "{}: {} of {} behind it {} in use",
             target.label(*component),
-            target.label(*behind)
+            counted(*chunks, "chunk"),
+            target.label(*behind),
+            agreeing(*chunks, "is", "are")
         ),
         RemoveError::OutOfSpace { needed, free } => {
-            format!("{needed} chunks have to move, and the other components have room for {free}")
+            let (chunks, have) = (counted(*needed, "chunk"), agreeing(*needed, "has", "have"));
+            format!("{chunks} {have} to move, and the other components have room for {free}")
         }
         RemoveError::MapUnreadable(error) => return target.read_failure(ComponentIndex(0), error),
     })

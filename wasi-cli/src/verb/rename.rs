@@ -2,6 +2,7 @@
 
 use virstor::assemble::Volume;
 use virstor::change::naming::{NamingError, is_rest_of, rename};
+use virstor::counted::counted;
 use virstor::kernel::Tunables;
 use virstor::label::MAX_NAME_LEN;
 use virstor_inspect::Heap;
@@ -68,7 +69,9 @@ pub(crate) fn print(document: &Renamed, line: &str, output: crate::args::Output)
     if output.json {
         output::print_json(document)?;
     } else if !output.quiet {
-        output::print(&format!("{line}; {} records changed\n", document.changed_records))?;
+        let records = counted(document.changed_records, "record");
+        let changed = if document.dry_run { "would change" } else { "changed" };
+        output::print(&format!("{line}; {records} {changed}\n"))?;
     }
     Ok(Status::Fine)
 }

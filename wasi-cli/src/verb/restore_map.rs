@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use virstor::assemble::Volume;
+use virstor::counted::{agreeing, counted};
 use virstor::format::MAP_ENTRY_LEN;
 use virstor::kernel::Tunables;
 use virstor_inspect::Heap;
@@ -28,9 +29,11 @@ pub(crate) fn run(args: &RestoreMapArgs) -> Result<Status, Failure> {
     if args.apply && !restoration.patches.is_empty() {
         if restoration.dropped > 0 && !args.lossy {
             return Err(Failure::Operation(format!(
-                "{} map entries name chunks that the backup does not give them: what was written there since would \
-                 be lost; --lossy restores all the same",
-                restoration.dropped
+                "{} {} that the backup does not give {}: what was written there since would be lost; --lossy \
+                 restores all the same",
+                counted(restoration.dropped, "map entry"),
+                agreeing(restoration.dropped, "names a chunk", "name chunks"),
+                agreeing(restoration.dropped, "it", "them")
             )));
         }
         let (name, id) = restoration.volume;
@@ -59,7 +62,7 @@ pub(super) fn reason(set: &Heap<Disk>, error: &RestoreError) -> String {
     match error {
         RestoreError::Size { index, file, expected, found } => {
             let label = &set.files()[*file].label;
-            format!("knows component {index} with {expected} bytes, and {label} has {found}")
+            format!("knows component {index} with {}, and {label} has {found}", counted(*expected, "byte"))
         }
         RestoreError::NothingFits => "fits none of the files".into(),
     }
@@ -111,7 +114,11 @@ fn text(document: &RestoreMap, nothing_to_do: bool) -> String {
     if nothing_to_do {
         return format!("volume {volume} (id {id}): records and map are what the backup says\n");
     }
-    let (is, are) = if document.applied { ("was", "were") } else { ("would be", "would be") };
+    let changed = document.entries_changed;
+    let (is, are) = match document.applied {
+        true => ("was", agreeing(changed, "was", "were")),
+        false => ("would be", "would be"),
+    };
     let mut text = format!("volume {volume} (id {id})\n");
     for component in document.components.iter().filter(|component| component.record_changes) {
         // Writing to a string cannot fail, here and below.
@@ -120,9 +127,10 @@ fn text(document: &RestoreMap, nothing_to_do: bool) -> String {
     if document.entries_changed > 0 {
         let dropped = match document.entries_dropped {
             0 => String::new(),
+            1 => "; 1 of them names a chunk now that the backup does not give it".into(),
             dropped => format!("; {dropped} of them name chunks now that the backup does not give them"),
         };
-        _ = writeln!(text, "  map: {} entries {are} put back{dropped}", document.entries_changed);
+        _ = writeln!(text, "  map: {} {are} put back{dropped}", counted(changed, "entry"));
     }
     for number in &document.not_found {
         _ = writeln!(text, "  component {number} of the backup is not among the files");
@@ -130,8 +138,10 @@ fn text(document: &RestoreMap, nothing_to_do: bool) -> String {
     if document.entries_unknown > 0 {
         _ = writeln!(
             text,
-            "  {} entries are not in the backup and stay as they are",
-            document.entries_unknown
+            "  {} {} not in the backup and {}",
+            counted(document.entries_unknown, "entry"),
+            agreeing(document.entries_unknown, "is", "are"),
+            agreeing(document.entries_unknown, "stays as it is", "stay as they are")
         );
     }
     if !document.applied {

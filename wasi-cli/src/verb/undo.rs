@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use virstor::counted::counted;
 use virstor::io::{IoError, Window};
 use virstor::patch::PatchError;
 use virstor::undo::{Difference, LogError, Mismatch, UndoError, UndoLog};
@@ -140,7 +141,8 @@ fn text(undo: &Undo) -> String {
         false => format!("'{verb}' of volume {volume}{begun}: everything is as it was before\n"),
     };
     for file in undo.files.iter().filter(|file| file.places > 0) {
-        text.push_str(&format!("  {}: {} bytes in {} places\n", file.file, file.bytes, file.places));
+        let (bytes, places) = (counted(file.bytes, "byte"), counted(file.places, "place"));
+        text.push_str(&format!("  {}: {bytes} in {places}\n", file.file));
     }
     text
 }
@@ -168,7 +170,7 @@ fn undo_failure(log: &Path, places: &[Place], error: &UndoError) -> Failure {
 fn mismatch_line(label: &str, start: u64, mismatch: &Mismatch) -> String {
     match mismatch {
         Mismatch::Differs(Difference::Size { expected, found }) => {
-            format!("{label}: has {found} bytes, and had {expected}")
+            format!("{label}: has {}, and had {expected}", counted(*found, "byte"))
         }
         Mismatch::Differs(Difference::Sector { offset }) => {
             format!("{label}: the sector at offset {} was changed since", offset + start)

@@ -1,5 +1,6 @@
 //! The verbs that make and change volumes: what was done, or with `--dry-run` what would be.
 
+use virstor::counted::{agreeing, counted};
 use virstor::format::Record;
 use virstor::label::LabelPlan;
 
@@ -252,56 +253,70 @@ impl LabelNote {
         let (code, message) = match note {
             Note::ChunkSizeRounded { asked, chunk_size } => (
                 "chunk-size-rounded",
-                format!("the chunk size is {chunk_size} bytes instead of {asked}: a multiple of maxphys"),
+                format!(
+                    "the chunk size is {} instead of {asked}: a multiple of maxphys",
+                    counted(*chunk_size, "byte")
+                ),
             ),
             Note::VirtualSizeRounded { asked, virtual_size } => (
                 "virtual-size-rounded",
-                format!("the virtual size is {virtual_size} bytes instead of {asked}: whole chunks"),
+                format!(
+                    "the virtual size is {} instead of {asked}: whole chunks",
+                    counted(*virtual_size, "byte")
+                ),
             ),
             Note::VirtualSizePadded { virtual_size, new_chunks } => (
                 "virtual-size-padded",
                 format!(
-                    "the virtual size is {virtual_size} bytes, with {new_chunks} more chunks: the map fills whole \
-                     sectors"
+                    "the virtual size is {}, with {}: the map fills whole sectors",
+                    counted(*virtual_size, "byte"),
+                    counted(*new_chunks, "more chunk")
                 ),
             ),
             Note::SmallerThanPhysical { virtual_size, physical } => (
                 "smaller-than-physical",
                 format!(
-                    "the virtual size is {virtual_size} bytes and the components have {physical}: the rest can never \
-                     be used"
+                    "the virtual size is {} and the components have {physical}: the rest can never be used",
+                    counted(*virtual_size, "byte")
                 ),
             ),
             Note::LastChunk { component, freebsd, room } => (
                 "last-chunk",
                 format!(
-                    "{}: FreeBSD counts {freebsd} chunks, and the last would cover the record; there is room for \
-                     {room}",
-                    file(component)
+                    "{}: FreeBSD counts {}, and the last would cover the record; there is room for {room}",
+                    file(component),
+                    counted(*freebsd, "chunk")
                 ),
             ),
             Note::ReserveClipped { wanted, reserved } => (
                 "reserve-clipped",
                 format!(
-                    "{reserved} chunks are reserved instead of {wanted}: the record has 16 bits for them"
+                    "{} {} reserved instead of {wanted}: the record has 16 bits for them",
+                    counted(*reserved, "chunk"),
+                    agreeing(*reserved, "is", "are")
                 ),
             ),
             Note::TooSmall { component, size, needed } => (
                 "too-small",
                 format!(
-                    "{}: is too small with {size} bytes of {needed}, and labelled all the same",
-                    file(component)
+                    "{}: is too small with {} of {needed}, and labelled all the same",
+                    file(component),
+                    counted(*size, "byte")
                 ),
             ),
             Note::ChunkSizeCut { asked, chunk_size } => (
                 "chunk-size-cut",
-                format!("the chunk size {asked} is cut to 32 bits, which leaves {chunk_size} bytes"),
+                format!(
+                    "the chunk size {asked} is cut to 32 bits, which leaves {}",
+                    counted(*chunk_size, "byte")
+                ),
             ),
             Note::NoVirtualSize { asked, chunk_size } => (
                 "no-virtual-size",
                 format!(
-                    "the virtual size is 0, as {asked} bytes are less than a chunk of {chunk_size}: FreeBSD refuses \
-                     the volume"
+                    "the virtual size is 0, as {} {} less than a chunk of {chunk_size}: FreeBSD refuses the volume",
+                    counted(*asked, "byte"),
+                    agreeing(*asked, "is", "are")
                 ),
             ),
             Note::NameCut { len } => {

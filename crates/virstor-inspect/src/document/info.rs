@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use virstor::assemble::{Component, Volume};
+use virstor::counted::{agreeing, counted};
 use virstor::format::ComponentFlags;
 use virstor::geometry::ComponentIndex;
 use virstor::io::ReadAt;
@@ -344,7 +345,8 @@ fn refusals<D: ReadAt + Clone>(
             return geom.trouble.clone();
         }
         let missing = usize::from(geom.component_count) - geom.components.len();
-        reasons.push(format!("{missing} of {} components are missing", geom.component_count));
+        let all = counted(geom.component_count, "component");
+        reasons.push(format!("{missing} of {all} {} missing", agreeing(missing as u64, "is", "are")));
     }
     let refused = heap.files_with(volume.name).flat_map(|file| heap.outcomes_of(file));
     reasons.extend(refused.filter_map(|(_, label, outcome)| words::refusal(label, outcome)));

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use virstor::counted::counted;
 use virstor::io::ReadAt;
 
 use super::check::{Check, FindingInfo, worth_checking};
@@ -86,7 +87,7 @@ fn put_volume(out: &mut String, volume: &VolumeInfo, totals: &Totals) {
     let facts = [
         format!("Virtual size: {}", exactly(volume.virtual_size)),
         format!("Chunk size: {}; sector size: {} bytes", human(volume.chunk_size), volume.sector_size),
-        format!("Allocated: {} of {} chunks", volume.allocated_chunks, volume.virtual_chunks),
+        format!("Allocated: {} of {}", volume.allocated_chunks, counted(volume.virtual_chunks, "chunk")),
         format!("Data: {}", exactly(totals.data)),
         format!("Never written: {}", exactly(totals.hole)),
         format!("Lost: {}", exactly(totals.lost)),
@@ -141,7 +142,7 @@ fn put_item(out: &mut String, words: &[&str]) {
 }
 
 fn exactly(bytes: u64) -> String {
-    format!("{bytes} bytes ({})", human(bytes))
+    format!("{} ({})", counted(bytes, "byte"), human(bytes))
 }
 
 /// `words` as text that is nothing but text.

@@ -1,7 +1,7 @@
 //! The power is cut at every moment of a repair and of its undo: what is found can be repaired as if nothing had
 //! happened, and the log undoes what was done.
 
-use virstor::check::Verdict;
+use virstor::check::{Code, Repair, Verdict};
 use virstor::repair::{Loss, Options};
 use virstor_testkit::{GoldenSet, Machine, SetBuilder, SparseDisk, SplitMix64};
 
@@ -44,6 +44,28 @@ fn components_that_are_gone_are_dropped_number_by_number() {
             files.remove(usize::from(*component));
         }
         survives_cuts(&Files::new(files, 512), true, &format!("without {gone:?}"));
+    }
+}
+
+/// Every other one is gone: each gap is closed by itself, which for too many is more than a plan can hold. They are not
+/// promised to be dropped then.
+#[test]
+fn so_many_gaps_are_closed_as_are_promised() {
+    for (components, repair, steps) in [(60, Repair::Lossy, 50..100), (420, Repair::None, 0..1)] {
+        let mut files =
+            SetBuilder::new("data").components(vec![1 << 20; components]).virtual_chunks(128).build();
+        let mut number = 0;
+        files.retain(|_| {
+            number += 1;
+            number % 2 == 1
+        });
+        let files = Files::new(files, 512);
+        let plan = files.plan(&Options { lossy: true, convert_endian: false, only: None });
+        let missing = plan.before.findings.iter().filter(|finding| finding.code() == Code::ComponentMissing);
+        assert!(missing.map(|finding| finding.repair).all(|promised| promised == repair), "{components}");
+        assert!(steps.contains(&plan.steps.len()), "{components}: {}", plan.steps.len());
+        let verdict = if repair == Repair::None { Verdict::Unusable } else { Verdict::Clean };
+        assert_eq!(plan.after_report.verdict(), verdict, "{components}");
     }
 }
 

@@ -7,6 +7,7 @@ use core::cell::Cell;
 use core::ops::ControlFlow;
 
 use super::ownership::Ownership;
+use super::waiting::{Gathering, Waiting};
 use super::{Code, Fault, Findings};
 use crate::assemble::{Component, Volume};
 use crate::format::{ByteOrder, MAP_ENTRY_LEN, MapEntry};
@@ -56,9 +57,14 @@ impl Tally {
         Self { present: true, in_map, reserved, room, chunk_count, len: component.len, ..Self::default() }
     }
 
+    /// Good entries name chunks below this; of a missing component nothing is known.
+    fn good_end(&self) -> u32 {
+        self.room.min(self.chunk_count)
+    }
+
     /// Chunks that may be handed out and that nothing owns.
     pub(super) fn free(&self) -> u64 {
-        let (lowest, end) = (self.reserved.max(self.in_map), self.room.min(self.chunk_count));
+        let (lowest, end) = (self.reserved.max(self.in_map), self.good_end());
         let used = self.owned.count_from(lowest) - self.owned.count_from(end.max(lowest));
         u64::from(end.saturating_sub(lowest)) - used
     }
@@ -89,9 +95,10 @@ pub(super) struct MapPass {
     /// The byte order the entries were judged in.
     pub(super) order: ByteOrder,
     clashes: Clashes,
-    /// How many chunks were claimed for later since all claims were settled, and the entry they count from.
-    waiting: usize,
-    waiting_from: u64,
+    /// Which entries are good at first sight, by component.
+    good: Vec<Good>,
+    /// Claims on chunks that are not settled yet: by good entries, which are not counted before.
+    waiting: Waiting,
     unreadable: u64,
     read_error: Option<IoError>,
     /// Entries that only one byte order can have made.
@@ -130,11 +137,26 @@ impl Clashes {
     }
 }
 
-/// So many claims wait at most. They take 16 bytes each, and are settled the faster the more there are.
-const MOST_WAITING: usize = 1 << 21;
+/// The chunks of a component that entries may name. Of a missing component there are none.
+#[derive(Debug, Clone, Copy)]
+struct Good {
+    lowest: u32,
+    chunks: u32,
+    /// The first of its stretches, if claims on it wait.
+    stretch: Option<u32>,
+}
 
-/// Components with as many chunks, whose bits do not fit the processor's cache, have claims wait.
-const LARGE: u32 = 1 << 22;
+impl Good {
+    fn new(index: ComponentIndex, tally: &Tally, waiting: &Waiting) -> Self {
+        let lowest = tally.reserved.max(tally.in_map);
+        let stretches = waiting.stretches_of(index);
+        let stretch = u32::try_from(stretches.start).ok().filter(|_| !stretches.is_empty());
+        Self { lowest, chunks: tally.good_end().saturating_sub(lowest), stretch }
+    }
+}
+
+/// So many entries that name chunk after chunk are judged as one.
+const ROW: usize = 4;
 
 /// Most owners of watched chunks that are remembered: one for each disk that may be probed.
 const WATCHED: usize = 1024;
@@ -175,8 +197,23 @@ impl MapPass {
             let component = volume.components.get(&index);
             component.map_or_else(Tally::default, |component| Tally::new(volume, index, component))
         };
+        let tallies = (0..volume.component_count).map(tally).collect();
+        let sector = u64::from(volume.sector_size) / MAP_ENTRY_LEN as u64;
+        Self::with(tallies, sector, order, watch, Gathering::FASTEST)
+    }
+
+    fn with(
+        tallies: Vec<Tally>,
+        sector: u64,
+        order: ByteOrder,
+        watch: Vec<PhysicalChunk>,
+        gathering: Gathering,
+    ) -> Self {
+        let by_number = || (0..=u16::MAX).map(ComponentIndex).zip(&tallies);
+        let waiting = Waiting::new(by_number().map(|(index, tally)| (index, tally.good_end())), gathering);
+        let good = by_number().map(|(index, tally)| Good::new(index, tally, &waiting)).collect();
         Self {
-            tallies: (0..volume.component_count).map(tally).collect(),
+            tallies,
             allocated: 0,
             behind: 0,
             whole: false,
@@ -185,13 +222,13 @@ impl MapPass {
             watched: Vec::new(),
             order,
             clashes: Clashes::default(),
-            waiting: 0,
-            waiting_from: 0,
+            good,
+            waiting,
             unreadable: 0,
             read_error: None,
             plausible: 0,
             plausible_swapped: 0,
-            sector: u64::from(volume.sector_size) / MAP_ENTRY_LEN as u64,
+            sector,
             sector_end: 0,
             watch,
         }
@@ -221,7 +258,7 @@ impl MapPass {
             }
         };
         self.read_error = stream(disk, entries, &mut noticing, take);
-        self.settle();
+        self.settle_all(entries);
         // An all-zero map has no used sector; then all of it may be what was lost.
         if self.sector_end == 0 && self.sector > 0 {
             self.zero_sectors = entries.div_ceil(self.sector);
@@ -236,14 +273,6 @@ impl MapPass {
         entries: &[[u8; MAP_ENTRY_LEN]],
         findings: &mut Findings,
     ) {
-        if self.waiting == 0 {
-            self.waiting_from = start;
-        } else if self.waiting + entries.len() > MOST_WAITING
-            || start + entries.len() as u64 - self.waiting_from > u64::from(u32::MAX)
-        {
-            self.settle();
-            self.waiting_from = start;
-        }
         let mut position = 0;
         while let Some(entry) = entries.get(position) {
             let first = word::<BIG>(*entry);
@@ -259,10 +288,54 @@ impl MapPass {
                 (run, next) = (run + 1, wanted.checked_add(NEXT_CHUNK));
             }
             let at = start + position as u64;
+            let taken = if run < ROW { self.scattered::<BIG>(at, &entries[position..]) } else { 0 };
+            if taken > 0 {
+                self.enter_sectors(at, at + taken as u64 - 1);
+                position += taken;
+                continue;
+            }
             self.enter_sectors(at, at + run as u64 - 1);
             self.run_of_entries(at, first, run as u64, findings);
             position += run;
         }
+    }
+
+    /// Takes good entries from `at` on, up to the first that is not or that names the chunk behind the one before.
+    /// Gives how many these are.
+    fn scattered<const BIG: bool>(&mut self, at: u64, entries: &[[u8; MAP_ENTRY_LEN]]) -> usize {
+        let (mut taken, mut row) = (0, 0);
+        for (at, bytes) in (at..).zip(entries) {
+            let word = word::<BIG>(*bytes);
+            let entry = entry_of(word);
+            let Some(good) = self.good.get(entry.component.as_usize()).copied() else { break };
+            let chunk = entry.chunk.0;
+            if word == row
+                || entry.flags != MapEntry::ALLOCATED
+                || chunk.wrapping_sub(good.lowest) >= good.chunks
+            {
+                break;
+            }
+            if let Some(first) = good.stretch {
+                let stretch = first as usize + self.waiting.stretch_of(chunk);
+                if !self.waiting.push(stretch, chunk, at) {
+                    self.waiting.begin();
+                    self.settle(stretch, at);
+                    self.waiting.push(stretch, chunk, at);
+                }
+            } else {
+                let tally = &mut self.tallies[entry.component.as_usize()];
+                tally.entries += 1;
+                tally.highest = tally.highest.max(Some(chunk));
+                if !tally.owned.claim_one(chunk) {
+                    self.clashes.push((entry.component, entry.chunk, VirtualChunk(at)));
+                }
+            }
+            row = word.wrapping_add(NEXT_CHUNK);
+            taken += 1;
+        }
+        self.plausible += taken;
+        self.allocated += taken;
+        usize::try_from(taken).expect("no more than there are entries")
     }
 
     /// Notes that the entries from `first` to `last` are not zero, and which whole sectors before them are.
@@ -285,7 +358,7 @@ impl MapPass {
         if entry.flags == MapEntry::ALLOCATED
             && let Some(tally) = self.tallies.get_mut(entry.component.as_usize())
             && entry.chunk.0 >= tally.reserved.max(tally.in_map)
-            && last < tally.room.min(tally.chunk_count)
+            && last < tally.good_end()
         {
             self.plausible += run;
             self.allocated += run;
@@ -309,33 +382,42 @@ impl MapPass {
 
     /// Counts good entries that name the chunks from `first` to `last` of a component that is there.
     fn own(&mut self, at: u64, index: ComponentIndex, first: u32, last: u32) {
+        if let Some(start) = self.good[index.as_usize()].stretch {
+            let stretches = self.waiting.stretches_of(index);
+            let start = start as usize;
+            let (from, to) = (start + self.waiting.stretch_of(first), start + self.waiting.stretch_of(last));
+            (from..stretches.end.min(to + 1)).for_each(|stretch| self.settle(stretch, at));
+        }
         let tally = &mut self.tallies[index.as_usize()];
         tally.entries += u64::from(last - first) + 1;
         tally.highest = tally.highest.max(Some(last));
-        let (clashes, from) = (&mut self.clashes, self.waiting_from);
-        let mut clash =
-            |chunk, by| clashes.push((index, PhysicalChunk(chunk), VirtualChunk(from + u64::from(by))));
-        if first == last && tally.chunk_count >= LARGE {
-            let by = u32::try_from(at - from).expect("all claims are settled before that");
-            tally.owned.claim_later(first, by, &mut clash);
-            self.waiting += 1;
-            return;
-        }
-        tally.owned.settle_before(first, last, &mut clash);
+        let clashes = &mut self.clashes;
         tally.owned.claim(first, last, &mut |chunk| {
             clashes.push((index, PhysicalChunk(chunk), VirtualChunk(at + u64::from(chunk - first))));
         });
     }
 
-    /// Settles all claims that wait.
-    fn settle(&mut self) {
-        let (clashes, from) = (&mut self.clashes, self.waiting_from);
-        for (index, tally) in (0..=u16::MAX).map(ComponentIndex).zip(&mut self.tallies) {
-            let mut clash =
-                |chunk, by| clashes.push((index, PhysicalChunk(chunk), VirtualChunk(from + u64::from(by))));
-            tally.owned.settle(&mut clash);
+    /// Settles the claims that wait on a stretch: those of entries before `before`.
+    #[inline(never)]
+    fn settle(&mut self, stretch: usize, before: u64) {
+        let due = self.waiting.take(stretch, before);
+        let index = due.component;
+        let tally = &mut self.tallies[index.as_usize()];
+        tally.entries += due.len() as u64;
+        let (owned, mut highest) = (&mut tally.owned, None);
+        for (chunk, at) in due {
+            highest = highest.max(Some(chunk));
+            if !owned.claim_one(chunk) {
+                self.clashes.push((index, PhysicalChunk(chunk), VirtualChunk(at)));
+            }
         }
-        self.waiting = 0;
+        tally.highest = tally.highest.max(highest);
+    }
+
+    /// Settles all claims that wait: those of entries before `before`.
+    fn settle_all(&mut self, before: u64) {
+        self.waiting.all().for_each(|stretch| self.settle(stretch, before));
+        self.waiting.end();
     }
 
     /// One entry that is not zero and not known to be good.
@@ -486,4 +568,144 @@ pub(crate) fn swapped(entry: MapEntry, order: ByteOrder) -> MapEntry {
         ByteOrder::Big => ByteOrder::Little,
     };
     MapEntry::decode(entry.encode(order), other)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    /// What a run over the map comes to, as far as claims go.
+    #[derive(Debug, Default, PartialEq)]
+    struct Outcome {
+        /// By component: entries that count, the highest chunk, the chunks that have an owner.
+        components: Vec<(u64, Option<u32>, BTreeSet<u32>)>,
+        allocated: u64,
+        plausible: u64,
+        clashes: Vec<Clash>,
+    }
+
+    /// Components with 700 and 5000 chunks of which some are not for data, and one between them that is missing.
+    fn tallies() -> Vec<Tally> {
+        let tally = |in_map, reserved, room, chunk_count| {
+            let len = u64::from(room) << 20;
+            Tally { present: true, in_map, reserved, room, chunk_count, len, ..Tally::default() }
+        };
+        vec![tally(2, 5, 690, 700), Tally::default(), tally(0, 0, 5000, 5000)]
+    }
+
+    /// One entry after the other, each chunk in a set.
+    fn naive(entries: &[[u8; MAP_ENTRY_LEN]]) -> Outcome {
+        let tallies = tallies();
+        let mut outcome = Outcome { components: vec![(0, None, BTreeSet::new()); 3], ..Outcome::default() };
+        for (at, bytes) in entries.iter().enumerate() {
+            let entry = MapEntry::decode(*bytes, ByteOrder::Little);
+            if !entry.is_allocated() {
+                continue;
+            }
+            outcome.allocated += 1;
+            let Some(tally) = tallies.get(entry.component.as_usize()) else { continue };
+            let (counted, highest, owned) = &mut outcome.components[entry.component.as_usize()];
+            let chunk = entry.chunk.0;
+            if tally.present && chunk >= tally.chunk_count {
+                continue;
+            }
+            outcome.plausible += u64::from(entry.flags == MapEntry::ALLOCATED);
+            *counted += 1;
+            if tally.present && chunk > tally.room {
+                continue;
+            }
+            *highest = (*highest).max(Some(chunk));
+            if tally.present && !owned.insert(chunk) {
+                outcome.clashes.push((entry.component, entry.chunk, VirtualChunk(at as u64)));
+            }
+        }
+        outcome
+    }
+
+    fn passed(entries: &[[u8; MAP_ENTRY_LEN]], gathering: Gathering) -> Outcome {
+        let mut pass = MapPass::with(tallies(), 64, ByteOrder::Little, Vec::new(), gathering);
+        let mut findings = Findings::default();
+        for (piece, entries) in entries.chunks(512).enumerate() {
+            pass.entries::<false>(piece as u64 * 512, entries, &mut findings);
+        }
+        pass.settle_all(entries.len() as u64);
+        let component = |tally: &Tally| {
+            let owned = (0..6000).filter(|chunk| tally.owned.contains(*chunk)).collect();
+            (tally.entries, tally.highest, owned)
+        };
+        let components = pass.tallies.iter().map(component).collect();
+        let (allocated, plausible) = (pass.allocated, pass.plausible);
+        let mut clashes = pass.clashes;
+        assert_eq!(clashes.unlisted, 0, "all are kept");
+        ordered::sort_by_key(&mut clashes.listed, |(.., second)| *second);
+        Outcome { components, allocated, plausible, clashes: clashes.listed }
+    }
+
+    /// A map in rows of one to `row` entries, of which one in `odd` is not good, if that is not zero.
+    fn map(seed: u64, len: u64, row: u64, odd: u64) -> Vec<[u8; MAP_ENTRY_LEN]> {
+        let mut state = seed;
+        let mut below = |bound: u64| {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            (state >> 33) % bound
+        };
+        let mut entries = Vec::new();
+        let mut used = 0;
+        while used < len {
+            let (component, lowest, chunks) = if below(3) == 0 { (0, 5, 680) } else { (2, 0, 4990) };
+            let mut first = (lowest + below(chunks)) << 32 | component << 16 | 1;
+            let mut count = 1 + below(row);
+            if odd > 0 && below(odd) == 0 {
+                first = match below(7) {
+                    0 => 0,
+                    1 => below(8) << 32 | 1,
+                    2 => (685 + below(20)) << 32 | 1,
+                    3 => below(9) << 32 | 1 << 16 | 1,
+                    4 => below(9) << 32 | 3 << 16 | 1,
+                    5 => first | 4,
+                    _ => first & !1,
+                };
+                count = 1;
+            }
+            entries.extend((0..count).map(|step| (first + step * NEXT_CHUNK).to_le_bytes()));
+            used += count;
+            // A gap that is too wide for a claim to tell which entry it is of, now and then.
+            let gap = if below(200) == 0 { 9000 } else { 0 };
+            entries.resize(entries.len() + gap, [0; MAP_ENTRY_LEN]);
+        }
+        entries
+    }
+
+    #[test]
+    fn claims_that_wait_come_to_what_a_set_of_chunks_says() {
+        let never = Gathering { from: u64::MAX, ..Gathering::FASTEST };
+        let waiting = |stretch, together, most| Gathering { stretch, together, most, from: 0 };
+        // 30 bits of the chunk leave two for its entry, so that most claims come too late to be told.
+        let gatherings = [
+            never,
+            waiting(4, 3, 1000),
+            waiting(8, 64, 1 << 20),
+            waiting(8, 64, 20),
+            waiting(6, 1, 1 << 20),
+            waiting(30, 100, 1 << 20),
+            waiting(24, 100, 1 << 20),
+            Gathering { from: 0, ..Gathering::FASTEST },
+        ];
+        let mut clashes = BTreeMap::new();
+        for (seed, (len, row, odd)) in
+            (0..).zip([(600, 1, 0), (1500, 1, 0), (1500, 2, 9), (1200, 7, 0), (1500, 40, 5), (700, 1, 3)])
+        {
+            let entries = map(seed, len, row, odd);
+            let expected = naive(&entries);
+            clashes.insert(seed, expected.clashes.len());
+            for gathering in gatherings {
+                let what = alloc::format!("rows up to {row}, odd {odd}, {gathering:?}");
+                let found = passed(&entries, gathering);
+                assert_eq!(found.clashes, expected.clashes, "{what}");
+                assert_eq!(found, expected, "{what}");
+            }
+        }
+        assert!(clashes.values().all(|count| (10..8 * crate::check::LISTED).contains(count)), "{clashes:?}");
+    }
 }

@@ -13,79 +13,20 @@ const PAGE_WORDS: usize = 512;
 /// Chunks of a page.
 const PAGE_CHUNKS: u32 = 32768;
 
-/// Chunks of a stretch: their bits, 128 KiB, stay in the processor's cache while claims on them are settled.
-const STRETCH_CHUNKS: u32 = 1 << 20;
-
-/// So many claims on a stretch are settled together.
-const CLAIMS_TOGETHER: usize = 8192;
-
 /// The chunks of a component that have an owner. Pages are made when the first chunk in them gets one, so a
 /// component that claims 2^32 chunks and uses none costs nothing.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ownership {
     pages: Vec<Option<Box<[u64; PAGE_WORDS]>>>,
-    /// Claims that wait, by stretch, each in the order in which they came.
-    waiting: Vec<Vec<Claim>>,
-}
-
-/// A claim that waits: on a chunk, by somebody with a number.
-#[derive(Debug, Clone, Copy)]
-struct Claim {
-    chunk: u32,
-    by: u32,
 }
 
 impl Ownership {
-    /// Gives `chunk` an owner, now or later: [`settle`](Self::settle) has to be called before anything is asked. Where
-    /// chunks come in disorder this is several times as fast as to claim them at once, one far from the other, when
-    /// each waits for memory. `clash` hears of those that had an owner, with the `by` of the later claim.
-    ///
-    /// Sixteen bytes at most are taken for each claim until all are settled.
-    pub(crate) fn claim_later(&mut self, chunk: u32, by: u32, clash: &mut impl FnMut(u32, u32)) {
-        let stretch = (chunk / STRETCH_CHUNKS) as usize;
-        if stretch >= self.waiting.len() {
-            self.waiting.resize_with(stretch + 1, Vec::new);
-        }
-        let waiting = &mut self.waiting[stretch];
-        waiting.push(Claim { chunk, by });
-        if waiting.len() == CLAIMS_TOGETHER {
-            self.settle_stretch(stretch, clash);
-        }
-    }
-
-    /// Settles all claims that wait, and gives back the memory they took.
-    pub(crate) fn settle(&mut self, clash: &mut impl FnMut(u32, u32)) {
-        for stretch in 0..self.waiting.len() {
-            self.settle_stretch(stretch, clash);
-        }
-        self.waiting = Vec::new();
-    }
-
-    /// Settles the claims that wait for chunks from `first` to `last`, and perhaps others: what is claimed there at
-    /// once comes after them then.
-    pub(crate) fn settle_before(&mut self, first: u32, last: u32, clash: &mut impl FnMut(u32, u32)) {
-        let end = (last / STRETCH_CHUNKS) as usize + 1;
-        for stretch in (first / STRETCH_CHUNKS) as usize..end.min(self.waiting.len()) {
-            self.settle_stretch(stretch, clash);
-        }
-    }
-
-    fn settle_stretch(&mut self, stretch: usize, clash: &mut impl FnMut(u32, u32)) {
-        let mut claims = core::mem::take(&mut self.waiting[stretch]);
-        for Claim { chunk, by } in claims.drain(..) {
-            self.claim(chunk, chunk, &mut |chunk| clash(chunk, by));
-        }
-        self.waiting[stretch] = claims;
-    }
-
     /// Gives the chunks from `first` to `last`, both included, an owner; `clash` hears of those that had one.
     pub(crate) fn claim(&mut self, first: u32, last: u32, clash: &mut impl FnMut(u32)) {
         if first == last {
-            let (bit, word) = (1 << (first % WORD), self.word_mut(first));
-            if *word & bit != 0 {
+            if !self.claim_one(first) {
                 clash(first);
             }
-            *word |= bit;
             return;
         }
         let mut chunk = first;
@@ -105,6 +46,15 @@ impl Ownership {
             }
             chunk = end + 1;
         }
+    }
+
+    /// Gives `chunk` an owner, and says whether it had none.
+    #[inline]
+    pub(crate) fn claim_one(&mut self, chunk: u32) -> bool {
+        let (bit, word) = (1 << (chunk % WORD), self.word_mut(chunk));
+        let had_none = *word & bit == 0;
+        *word |= bit;
+        had_none
     }
 
     /// Whether `chunk` has an owner.
@@ -152,12 +102,13 @@ impl Ownership {
         self.pages.get(page).and_then(Option::as_ref).map_or(0, |page| page[word])
     }
 
+    #[inline]
     fn word_mut(&mut self, chunk: u32) -> &mut u64 {
         let (page, word) = place(chunk);
         if self.pages.get(page).is_none_or(Option::is_none) {
             self.make_page(page);
         }
-        &mut self.pages[page].as_deref_mut().expect("it was made")[word]
+        &mut self.pages[page].as_deref_mut().expect("it was made")[word % PAGE_WORDS]
     }
 
     #[cold]
@@ -209,32 +160,6 @@ mod tests {
             let free = (from..).find(|chunk| !model.contains(chunk));
             assert_eq!(Some(owned.free_from(from)), free, "{from}");
         }
-    }
-
-    #[test]
-    fn claims_that_wait_come_to_the_same() {
-        let claims: Vec<(u32, u32)> = (0..40_000_u32)
-            .map(|by| (by.wrapping_mul(0x9e37_79b1) >> 10, by))
-            .chain([(7, 40_000), (STRETCH_CHUNKS, 40_001), (7, 40_002)])
-            .collect();
-        let (mut at_once, mut later) = (Ownership::default(), Ownership::default());
-        let (mut clashes, mut clashes_later) = (vec![], vec![]);
-        for (number, (chunk, by)) in claims.iter().copied().enumerate() {
-            at_once.claim(chunk, chunk, &mut |chunk| clashes.push((chunk, by)));
-            later.claim_later(chunk, by, &mut |chunk, by| clashes_later.push((chunk, by)));
-            if number % 10_000 == 0 {
-                at_once.claim(chunk / 2, chunk / 2 + 100, &mut |chunk| clashes.push((chunk, by)));
-                let mut clash = |chunk, by| clashes_later.push((chunk, by));
-                later.settle_before(chunk / 2, chunk / 2 + 100, &mut clash);
-                later.claim(chunk / 2, chunk / 2 + 100, &mut |chunk| clash(chunk, by));
-            }
-        }
-        later.settle(&mut |chunk, by| clashes_later.push((chunk, by)));
-        clashes.sort_unstable();
-        clashes_later.sort_unstable();
-        assert!(clashes.len() > 2, "{}", clashes.len());
-        assert_eq!(clashes_later, clashes);
-        assert_eq!(later.pages, at_once.pages);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use super::{Because, Fault, Numbering, Torn};
+use crate::counted::{agreeing, counted};
 use crate::format::Printable;
 use crate::geometry::ComponentIndex;
 
@@ -42,9 +43,10 @@ impl Fault {
                 candidate(number)
             ),
             Self::RecordNonsensical { candidate: number, count, chunk_size, virtual_size } => format!(
-                "the record of {} describes no volume: {count} components, chunks of {chunk_size} bytes, virtual \
-                 size {virtual_size}",
-                candidate(number)
+                "the record of {} describes no volume: {}, chunks of {}, virtual size {virtual_size}",
+                candidate(number),
+                counted(*count, "component"),
+                counted(*chunk_size, "byte")
             ),
             Self::MagicDamaged { disk, index, magic } => format!(
                 "{} ends in the record of component {index}, but for its magic, which reads '{}'",
@@ -56,10 +58,12 @@ impl Fault {
                 name(Party::Disk(*disk)),
                 match because {
                     Because::Map => format!(
-                        "starts with the map of this volume ({entries} entries): it is component {index}"
+                        "starts with the map of this volume ({}): it is component {index}",
+                        counted(*entries, "entry")
                     ),
                     Because::OneOfSeveral => format!(
-                        "starts with the map of this volume ({entries} entries): it may be component {index}"
+                        "starts with the map of this volume ({}): it may be component {index}",
+                        counted(*entries, "entry")
                     ),
                     Because::Elimination => format!(
                         "nothing else is left that could be component {index}; {} there, and it is long enough",
@@ -72,17 +76,20 @@ impl Fault {
                     first.looks_like.map_or_else(String::new, |what| format!(", which looks like {what}"));
                 let handed_out = match below {
                     0 => String::new(),
-                    below => format!("; {below} of them were handed out once"),
+                    below => format!("; {below} of them {} handed out once", agreeing(*below, "was", "were")),
                 };
                 format!(
-                    "{} holds data in {chunks} chunks that no map entry names, the first is chunk {}{looks}{handed_out}",
+                    "{} holds data in {} that no map entry names, the first is chunk {}{looks}{handed_out}",
                     component(&first.index),
+                    counted(*chunks, "chunk"),
                     first.chunk.0
                 )
             }
             Self::ZeroChunks { index, chunks, first } => format!(
-                "{chunks} chunks in use on {} hold nothing but zeros, the first is chunk {}",
+                "{} in use on {} {} nothing but zeros, the first is chunk {}",
+                counted(*chunks, "chunk"),
                 component(index),
+                agreeing(*chunks, "holds", "hold"),
                 first.0
             ),
             Self::TailData { index, offset } => format!(
@@ -94,7 +101,9 @@ impl Fault {
                  map perhaps"
             ),
             Self::DataUnreadable { index, bytes, start, .. } => format!(
-                "{bytes} bytes of the volume lie where {} could not be read, the first at byte {start}",
+                "{} of the volume {} where {} could not be read, the first at byte {start}",
+                counted(*bytes, "byte"),
+                agreeing(*bytes, "lies", "lie"),
                 component(index)
             ),
             Self::RecordOverwritten { disk, index, chunk, owner, start } => format!(
@@ -117,16 +126,21 @@ impl Fault {
             ),
             Self::NameShared { id, .. } => format!("another volume has the same name and the id {id}"),
             Self::Torn { way, old_count, new_count, updated, outdated } => format!(
-                "{} a component stopped half-way: {updated} records say {new_count} components, {outdated} say \
-                 {old_count}",
+                "{} a component stopped half-way: {} {} {}, {outdated} {} {old_count}",
                 match way {
                     Torn::Add => "adding",
                     Torn::Remove => "removing",
-                }
+                },
+                counted(*updated, "record"),
+                agreeing(*updated, "says", "say"),
+                counted(*new_count, "component"),
+                agreeing(*outdated, "says", "say")
             ),
             Self::TornRename { old_name, new_name, updated, outdated } => format!(
-                "renaming {old_name} to {new_name} stopped half-way: {updated} records have the new name, {outdated} \
-                 have the old one"
+                "renaming {old_name} to {new_name} stopped half-way: {} {} the new name, {outdated} {} the old one",
+                counted(*updated, "record"),
+                agreeing(*updated, "has", "have"),
+                agreeing(*outdated, "has", "have")
             ),
             Self::RemovedFromMiddle { candidate: number, index, missing, entries, numbering } => format!(
                 "component {missing} was removed, and {} kept the number {index}{}",
@@ -134,16 +148,21 @@ impl Fault {
                 match (entries, numbering) {
                     (0, _) => String::new(),
                     (_, Numbering::Unclear) => format!("; {} on the removed one", chunks_lie(*entries)),
-                    _ => format!("; {entries} map entries name the one behind it by the free number"),
+                    _ => format!(
+                        "; {} {} the one behind it by the free number",
+                        counted(*entries, "map entry"),
+                        agreeing(*entries, "names", "name")
+                    ),
                 }
             ),
             Self::NumberBeyondCount { candidate: number, index, count } => {
                 format!("{} says it is component {index} of {count}", candidate(number))
             }
             Self::StaleComponent { index, count, expected, entries, .. } => format!(
-                "the record of {} is older than its siblings': it knows {count} components, they know {expected}; its \
-                 data may be as old, and {} on it",
+                "the record of {} is older than its siblings': it knows {}, they know {expected}; its data may be as old, \
+                 and {} on it",
                 component(index),
+                counted(*count, "component"),
                 chunks_lie(*entries)
             ),
             Self::RecordsDisagree { candidate: number, field, value, expected, .. } => format!(
@@ -151,8 +170,9 @@ impl Fault {
                 candidate(number)
             ),
             Self::SizeChanged { index, provsize, size, entries, .. } => format!(
-                "{} has {size} bytes, its record says {provsize}{}",
+                "{} has {}, its record says {provsize}{}",
                 component(index),
+                counted(*size, "byte"),
                 if *entries > 0 {
                     format!("; {} behind its end", chunks_lie(*entries))
                 } else {
@@ -160,8 +180,9 @@ impl Fault {
                 }
             ),
             Self::ComponentGrown { index, provsize } => format!(
-                "the record of {} stands at the end of its first {provsize} bytes, and the file goes on",
-                component(index)
+                "the record of {} stands at the end of its first {}, and the file goes on",
+                component(index),
+                counted(*provsize, "byte")
             ),
             Self::ComponentInside { index, start } => {
                 format!("{} starts at byte {start} of its file, in no partition", component(index))
@@ -182,11 +203,16 @@ impl Fault {
             }
             Self::VolumeNameEmpty => "the volume has no name".into(),
             Self::SectorSizeDiffers { index, sector_size, expected } => {
-                format!("{} has sectors of {sector_size} bytes, the volume has {expected}", component(index))
+                format!(
+                    "{} has sectors of {}, the volume has {expected}",
+                    component(index),
+                    counted(*sector_size, "byte")
+                )
             }
             Self::LastChunkOverlaps { index, chunk_count, room, owner } => format!(
-                "{} has room for {room} chunks before its record, which says {chunk_count}; {}",
+                "{} has room for {} before its record, which says {chunk_count}; {}",
                 component(index),
+                counted(*room, "chunk"),
                 match owner {
                     None => "the rest is not used yet".into(),
                     Some((chunk, owner)) => {
@@ -195,33 +221,46 @@ impl Fault {
                 }
             ),
             Self::ComponentTooSmall { index, chunk_count, reserved, size } => format!(
-                "{} is smaller than label demands: {size} bytes, {chunk_count} chunks, {reserved} of them reserved",
-                component(index)
+                "{} is smaller than label demands: {}, {}, {reserved} of them reserved",
+                component(index),
+                counted(*size, "byte"),
+                counted(*chunk_count, "chunk")
             ),
             Self::VirtualSizeRagged { recorded, rounded } => format!(
-                "the virtual size, {recorded} bytes, is no multiple of the chunk size; whole chunks make {rounded}"
+                "the virtual size, {}, is no multiple of the chunk size; whole chunks make {rounded}",
+                counted(*recorded, "byte")
             ),
             Self::MapNotWholeSectors { entries, unread } => {
-                format!("the map has {entries} entries, the last {unread} of which do not fill a sector")
+                format!(
+                    "the map has {}, the last {unread} of which {} not fill a sector",
+                    counted(*entries, "entry"),
+                    agreeing(*unread, "does", "do")
+                )
             }
             Self::MapTooLong { needed, available } => {
-                format!("the map needs {needed} entries, component 0 has room for {available}")
+                format!("the map needs {}, component 0 has room for {available}", counted(*needed, "entry"))
             }
             Self::MapOverlapsRecord { map_len, room } => format!(
-                "the map has {map_len} bytes and reaches into the record of component 0, which starts at {room}"
+                "the map has {} and reaches into the record of component 0, which starts at {room}",
+                counted(*map_len, "byte")
             ),
             Self::ReserveTooSmall { reserved, needed, entries } => format!(
-                "component 0 reserves {reserved} chunks, the map needs {needed}{}",
+                "component 0 reserves {}, the map needs {needed}{}",
+                counted(*reserved, "chunk"),
                 if *entries > 0 { format!("; {} in it", chunks_lie(*entries)) } else { String::new() }
             ),
             Self::MapUnreadable { entries, error } => {
-                format!("{entries} entries of the map cannot be read: {error}")
+                format!("{} of the map cannot be read: {error}", counted(*entries, "entry"))
             }
             Self::MapBigEndian { allocated } => {
-                format!("the map was written by a big-endian machine (sparc64, powerpc): {allocated} entries")
+                format!(
+                    "the map was written by a big-endian machine (sparc64, powerpc): {}",
+                    counted(*allocated, "entry")
+                )
             }
             Self::EntryNamesNoComponent { at, entry, count } => {
-                format!("map entry {} names component {}, and there are {count}", at.0, entry.component)
+                let are = agreeing(*count, "is", "are");
+                format!("map entry {} names component {}, and there {are} {count}", at.0, entry.component)
             }
             Self::EntryNamesNoChunk { at, entry, chunk_count } => format!(
                 "map entry {} names chunk {} of {}, which has {chunk_count}",
@@ -240,10 +279,11 @@ impl Fault {
                 at.0, entry.chunk.0
             ),
             Self::EntryInReserve { at, entry, reserved } => format!(
-                "map entry {} names chunk {} of {}, where the first {reserved} are reserved",
+                "map entry {} names chunk {} of {}, where the first {reserved} {} reserved",
                 at.0,
                 entry.chunk.0,
-                component(&entry.component)
+                component(&entry.component),
+                agreeing(*reserved, "is", "are")
             ),
             Self::EntryUnknownFlags { at, entry } => {
                 format!("map entry {} has the flags {:#06x}; only 0x0001 means something", at.0, entry.flags)
@@ -260,45 +300,57 @@ impl Fault {
                 first.map_or("unknown".into(), |first| format!("{}", first.0))
             ),
             Self::MapSectorsZeroed { first, entries, sectors, orphans } => format!(
-                "{orphans} chunks are in use and no map entry names them, and {sectors} whole sectors of the map are \
-                 zero, first the {entries} entries from {}: they may have been lost",
+                "{} {} in use and no map entry names {}, and {} of the map {} zero, first the {} from {}: they may \
+                 have been lost",
+                counted(*orphans, "chunk"),
+                agreeing(*orphans, "is", "are"),
+                agreeing(*orphans, "it", "them"),
+                counted(*sectors, "whole sector"),
+                agreeing(*sectors, "is", "are"),
+                counted(*entries, "entry"),
                 first.0
             ),
-            Self::EntriesLost { index, recorded, counted } => format!(
-                "{} handed out its chunks up to {recorded}, the map knows {counted}: {} entries never reached the map",
+            Self::EntriesLost { index, recorded, counted: known } => format!(
+                "{} handed out its chunks up to {recorded}, the map knows {known}: {} never reached the map",
                 component(index),
-                u64::from(*recorded).saturating_sub(*counted)
+                counted(u64::from(*recorded).saturating_sub(*known), "entry")
             ),
             Self::ChunkReuseAhead { index, next, victim, first_hole, holes } => format!(
-                "{} has {holes} unused chunks below used ones, from chunk {} on: its next new chunk is {next}, and \
-                 chunk {} is in use",
+                "{} has {} below used ones, from chunk {} on: its next new chunk is {next}, and chunk {} is in use",
                 component(index),
+                counted(*holes, "unused chunk"),
                 first_hole.0,
                 victim.0
             ),
             Self::ChunkHole { index, first_hole, holes } => format!(
-                "{} has {holes} unused chunks below used ones, from chunk {} on",
+                "{} has {} below used ones, from chunk {} on",
                 component(index),
+                counted(*holes, "unused chunk"),
                 first_hole.0
             ),
             Self::AllocationPastEnd { index, chunk, chunk_count, current, before, after_stop, .. } => {
                 format!(
-                    "{} allocation starts on component {current}, and after {before} chunks comes chunk {chunk} of {}, \
-                 which has {chunk_count}",
+                    "{} allocation starts on component {current}, and after {} comes chunk {chunk} of {}, which has \
+                     {chunk_count}",
                     if *after_stop { "after the next stop" } else { "at the next start" },
+                    counted(*before, "chunk"),
                     component(index)
                 )
             }
             Self::AllocationOutOfOrder { index, free, later, .. } => format!(
-                "{} has {free} free chunks, and component {later} behind it is in use",
-                component(index)
+                "{} has {}, and component {later} behind it is in use",
+                component(index),
+                counted(*free, "free chunk")
             ),
-            Self::StaleCursor { index, recorded, counted } => format!(
-                "the record of {} says its next chunk is {recorded}, by the map it is {counted}",
+            Self::StaleCursor { index, recorded, counted: known } => format!(
+                "the record of {} says its next chunk is {recorded}, by the map it is {known}",
                 component(index)
             ),
             Self::UncleanStop { components, chunks } => format!(
-                "the volume was not closed after {chunks} chunks on {components} components were handed out"
+                "the volume was not closed after {} on {} {} handed out",
+                counted(*chunks, "chunk"),
+                counted(*components, "component"),
+                agreeing(*chunks, "was", "were")
             ),
             Self::FlagsUnknown { index, flags } => {
                 format!("the flags of {} are garbage: {flags:#06x}", component(index))
@@ -466,8 +518,5 @@ impl Fault {
 
 /// "1 chunk of data lies", "2 chunks of data lie".
 fn chunks_lie(chunks: u64) -> String {
-    match chunks {
-        1 => "1 chunk of data lies".into(),
-        _ => format!("{chunks} chunks of data lie"),
-    }
+    format!("{} of data {}", counted(chunks, "chunk"), agreeing(chunks, "lies", "lie"))
 }

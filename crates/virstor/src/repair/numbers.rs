@@ -21,8 +21,10 @@ use crate::geometry::ComponentIndex;
 use crate::io::ReadAt;
 use crate::ordered::{Set, sort_by_key};
 
-/// So many components at most get their numbers in one stage; the rest when it is asked again.
-const MOST_AT_ONCE: usize = 64;
+/// So many components at least get their numbers in one stage, and this part of those that wait for one; the rest when
+/// it is asked again. So there are few stages however many components there are.
+const AT_ONCE: usize = 64;
+const PART_AT_ONCE: usize = 16;
 
 /// Closes the gap that a removed component left; whether there are steps.
 pub(super) fn plan<D: ReadAt + Clone>(
@@ -55,7 +57,7 @@ pub(super) fn plan<D: ReadAt + Clone>(
                 stage.records(codes, exact, None, Vec::new(), Order::default())?;
                 return Ok(true);
             }
-            for member in behind.iter().take(MOST_AT_ONCE) {
+            for member in behind.iter().take(AT_ONCE.max(behind.len() / PART_AT_ONCE)) {
                 let (old, new) =
                     (ComponentIndex(member.1.no.get()), ComponentIndex(member.1.no.get() - width));
                 let Some(entries) = rename_entries(stage, |index| (index == old).then_some(new)) else {

@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Action, EntryChange, Loss, Misplaced, RecordChange, Step};
+use crate::counted::{Counted, counted};
 use crate::format::{MapEntry, Record};
 
 /// What people call the disk in a seat ("component 1 (disk1.img)").
@@ -43,7 +44,9 @@ impl Step {
                     place(after)
                 )
             }
-            Action::ConvertMap { count } => format!("make the map little-endian: {count} entries"),
+            Action::ConvertMap { count } => {
+                format!("make the map little-endian: {}", counted(*count, "entry"))
+            }
         }
     }
 
@@ -140,8 +143,8 @@ fn entries(
         EntryChange::Unallocated => "make zero, as it is unallocated,",
         EntryChange::GiveUp => "give up",
     };
-    let plural = if count == 1 { "entry" } else { "entries" };
-    format!("{what} {count} map {plural}; first entry {}, from {} to {}", at.0, raw(before), raw(after))
+    let count = counted(count, "map entry");
+    format!("{what} {count}; first entry {}, from {} to {}", at.0, raw(before), raw(after))
 }
 
 fn raw(entry: &MapEntry) -> String {
@@ -171,12 +174,12 @@ fn reason(why: Misplaced, is_one: bool) -> &'static str {
     }
 }
 
-fn chunks(count: u64) -> String {
-    if count == 1 { "1 chunk".into() } else { format!("{count} chunks") }
+fn chunks(count: u64) -> Counted {
+    counted(count, "chunk")
 }
 
-fn virtual_chunks(count: u64) -> String {
-    if count == 1 { "1 virtual chunk".into() } else { format!("{count} virtual chunks") }
+fn virtual_chunks(count: u64) -> Counted {
+    counted(count, "virtual chunk")
 }
 
 /// So many records are told one by one.

@@ -6,3 +6,4 @@ mod hostile;
 mod large;
 #[allow(dead_code, reason = "shared with the tests of write")]
 mod support;
+mod words;

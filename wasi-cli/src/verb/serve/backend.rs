@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use nbd_proto::{Errno, ReadReply};
+use virstor::counted::{agreeing, counted};
 use virstor::geometry::ComponentIndex;
 use virstor::io::IoError;
 use virstor::plan::Lost;
@@ -173,7 +174,8 @@ impl fmt::Display for Fault {
             }
             Self::Component { file, error } => write!(f, "{file}: {error}"),
             Self::Full { needed, free } => {
-                write!(f, "the volume is full: it takes {needed} more chunks, and {free} are free")
+                let (needed, are) = (counted(*needed, "more chunk"), agreeing(*free, "is", "are"));
+                write!(f, "the volume is full: it takes {needed}, and {free} {are} free")
             }
             Self::Slow => f.write_str("it would take as long as writing other bytes"),
             Self::ReadOnly => f.write_str("the export is read-only"),

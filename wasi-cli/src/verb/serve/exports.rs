@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use nbd_proto::{ConfigError, Export, Features, Server};
 use virstor::assemble::Problem;
+use virstor::counted::counted_len;
 use virstor::geometry::ComponentIndex;
 use virstor_inspect::Heap;
 use virstor_partitions::Partition;
@@ -118,9 +119,8 @@ impl Catalog {
     fn describe(&self) -> String {
         let present = self.volume.components().len();
         let parts = match (present, self.missing) {
-            (1, 0) => "1 component".to_string(),
-            (_, 0) => format!("{present} components"),
-            (_, missing) => format!("{present} of {} components", present + missing),
+            (_, 0) => counted_len(present, "component").to_string(),
+            (_, missing) => format!("{present} of {}", counted_len(present + missing, "component")),
         };
         let (name, id, size) = (&self.name, self.id, human(self.volume.size()));
         format!("virstor volume {name}/{id}, {size} on {parts}")

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::backend::Fault;
 use crate::output;
+use virstor::counted::counted;
 
 /// What a client asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -122,7 +123,8 @@ impl Journal {
     pub(crate) fn full(&self, needed: u64) {
         if !self.quiet {
             output::note(&format!(
-                "the volume is full: a request waits for {needed} chunks until a component is added by 'virstor ctl add'"
+                "the volume is full: a request waits for {} until a component is added by 'virstor ctl add'",
+                counted(needed, "chunk")
             ));
         }
     }

@@ -10,6 +10,7 @@ use std::time::Instant;
 use nbd_proto::{ConfigError, Output, Request, Ticket};
 
 use virstor::change::remove::RemoveError;
+use virstor::counted::{agreeing, counted};
 use virstor::geometry::ComponentIndex;
 use virstor::io::{ReadAt, Window};
 use virstor::write::MemberError;
@@ -194,11 +195,13 @@ impl Service {
                 format!("{}: holds the map and stays", label(ComponentIndex(0)))
             }
             MemberError::Remove(RemoveError::InUse { component, chunks }) => {
-                format!("{}: {chunks} of its chunks are in use", label(component))
+                let are = agreeing(chunks, "is", "are");
+                format!("{}: {chunks} of its chunks {are} in use", label(component))
             }
             MemberError::Remove(RemoveError::UsedBehind { component, behind, chunks }) => {
                 let (component, behind) = (label(component), label(behind));
-                format!("{component}: {chunks} chunks of {behind}, which is behind it, are in use")
+                let (chunks, are) = (counted(chunks, "chunk"), agreeing(chunks, "is", "are"));
+                format!("{component}: {chunks} of {behind}, which is behind it, {are} in use")
             }
             other => format!("cannot be removed: {other:?}"),
         })?;

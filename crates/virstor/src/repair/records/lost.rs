@@ -8,6 +8,7 @@ use zerocopy::byteorder::{U16, U32, U64};
 use super::Records;
 use super::sizes::room;
 use crate::assemble::Volume;
+use crate::check::gaps;
 use crate::check::unclaimed::own_chunks;
 use crate::check::{Because, Code, Fault};
 use crate::edit::{EntryEdit, Order};
@@ -199,7 +200,7 @@ pub(super) fn drop_missing<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Resul
         index.0 > 0 && survey.parts[index.as_usize()].entries == 0 && !explained.contains(index)
     };
     let gone: Vec<ComponentIndex> = stage.volume.missing().collect();
-    match gone.iter().all(empty) {
+    match gone.iter().all(empty) && gaps::can_be_closed(stage.volume) {
         true => numbers::drop_gone(stage, &survey, &gone),
         false => Ok(()),
     }
