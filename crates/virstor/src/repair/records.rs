@@ -91,7 +91,7 @@ impl<D: ReadAt + Clone> Stage<'_, D> {
         self.step(codes, Action::Records(changes), loss, &edits)
     }
 
-    fn record_edit(&self, change: &RecordChange) -> Result<RecordEdit, RepairError> {
+    pub(super) fn record_edit(&self, change: &RecordChange) -> Result<RecordEdit, RepairError> {
         let disk = self.overlay.disk(change.seat);
         let sector = disk.size() - self.record_offset(change.seat);
         let sector = usize::try_from(sector).expect("a sector is small");

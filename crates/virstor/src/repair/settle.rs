@@ -9,10 +9,10 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::survey::{Part, Survey, for_each_entry};
-use super::{Action, Changes, MOST_CHANGES, RepairError, Stage, seat_number};
+use super::{Action, Changes, MOST_CHANGES, RecordChange, RepairError, Stage, seat_number};
 use crate::assemble::Volume;
 use crate::check::Code;
-use crate::edit::{Edits, EntryEdit};
+use crate::edit::{Edits, EntryEdit, Order, RecordEdit};
 use crate::format::{ByteOrder, MapEntry};
 use crate::geometry::{ChunkSize, ComponentIndex, PhysicalChunk, VirtualChunk};
 use crate::io::ReadAt;
@@ -95,7 +95,39 @@ pub(super) fn plan<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), Re
     let mut edits = stage.edits();
     let seat_of = |index| seat_number(stage.seat(index).expect("only components that are there take part"));
     add_moves(&mut edits, &moves, stage.volume.chunk_size, order, seat_of);
+    (edits.records, edits.order) = (lowered_cursors(stage, &survey, &moves)?, Order::RecordsThenMap);
     stage.step(codes, Action::Settle { count: changes.count, first }, None, &edits)
+}
+
+/// The records of components that chunks leave, with cursors lowered to how many entries these have at the least
+/// meanwhile. A cursor that is too low is an old one; one that is too high says that entries were lost.
+fn lowered_cursors<D: ReadAt + Clone>(
+    stage: &Stage<'_, D>,
+    survey: &Survey,
+    moves: &[ChunkMove],
+) -> Result<Vec<RecordEdit>, RepairError> {
+    let mut leaving = alloc::vec![0; survey.parts.len()];
+    for moved in moves.iter().filter(|moved| moved.before.component != moved.after.component) {
+        leaving[moved.before.component.as_usize()] += 1;
+    }
+    let mut edits = Vec::new();
+    for ((index, part), count) in (0..=u16::MAX).map(ComponentIndex).zip(&survey.parts).zip(leaving) {
+        if count == 0 {
+            continue;
+        }
+        let seat = stage.seat(index).expect("only components that are there take part");
+        let component = &stage.volume.components[&index];
+        let (before, mut after) = (component.record, component.record);
+        let recorded = before.chunk_next.get();
+        // What the cursor says beyond the entries it goes on saying.
+        let most = u64::from(recorded).max(part.next()).saturating_sub(count);
+        after.chunk_next.set(u32::try_from(most).map_or(recorded, |most| most.min(recorded)));
+        if after != before {
+            let offset = component.len - u64::from(component.sector_size);
+            edits.push(stage.record_edit(&RecordChange { seat, offset, before: Some(before), after })?);
+        }
+    }
+    Ok(edits)
 }
 
 /// Whether components are to be filled one after the other, and not only each without holes.

@@ -49,7 +49,8 @@ pub(crate) fn assert_clean(disks: &[SparseDisk]) {
 /// that starts.
 pub(crate) fn assert_usable(disks: &[SparseDisk]) {
     OnDisk::read(disks, 512).assert_sound(disks, 512);
-    assert_eq!(Heap::look(offers(&named(disks))).check(0).verdict(), Verdict::Clean);
+    let report = Heap::look(offers(&named(disks))).check(0);
+    assert_eq!(report.verdict(), Verdict::Clean, "{:?}", lines(&report));
     assert!(starts(disks));
 }
 
