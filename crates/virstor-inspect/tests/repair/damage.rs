@@ -325,6 +325,26 @@ fn every_damage_alone() {
     }
 }
 
+/// The cursor of the component they leave says how many chunks it had: more than there are entries afterwards.
+#[test]
+fn chunks_come_forward_from_a_component_in_order_and_nothing_looks_lost() {
+    for count in 1..4 {
+        let mut set = Set::sound();
+        for chunk in 0..count {
+            let at = set.any_free(&mut SplitMix64::new(u64::from(chunk)));
+            set.put_entry(at, MapEntry::allocated(3, chunk));
+        }
+        set.edit_record(3, |record| (record.chunk_next, record.flags) = (count, 1));
+        for lossy in [false, true] {
+            let kept = keeps_its_promises(&set.files(), lossy);
+            assert!(kept.is_ok(), "{count} chunks, lossy {lossy}: {}", kept.unwrap_err());
+            let options = virstor::repair::Options { lossy, ..virstor::repair::Options::default() };
+            let plan = set.files().plan(&options);
+            assert!(!plan.steps.is_empty() && plan.after_report.findings.is_empty(), "{count} chunks");
+        }
+    }
+}
+
 #[test]
 fn a_renaming_that_was_cut_anywhere_is_ended() {
     for renamed in 0..4 {
