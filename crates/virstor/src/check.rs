@@ -107,10 +107,15 @@ pub enum Verdict {
 }
 
 impl Report {
-    /// Whether nobody can tell which components the map means; nothing can be mended then.
+    /// Whether nobody can tell which components the map means, or how large a chunk is; nothing can be mended then: what a
+    /// repair takes for free may hold data.
     pub(crate) fn is_unclear(&self) -> bool {
         let unclear = |finding: &Finding| {
-            matches!(finding.fault, Fault::RemovedFromMiddle { numbering: Numbering::Unclear, .. })
+            matches!(
+                finding.fault,
+                Fault::RemovedFromMiddle { numbering: Numbering::Unclear, .. }
+                    | Fault::RecordsDisagree { field: "md_chunk_size", outvoted: false, .. }
+            )
         };
         self.findings.iter().any(unclear)
     }
