@@ -34,6 +34,7 @@ pub(crate) mod map_pass;
 pub(crate) mod ownership;
 mod records;
 pub(crate) mod sizes;
+pub(crate) mod tally;
 mod text;
 pub(crate) mod unclaimed;
 mod unreadable;
@@ -159,7 +160,7 @@ pub fn check<D: ReadAt>(
     if pass.whole && disk.is_some() && !findings.has(Code::RemovedFromMiddle) {
         allocation::judge(volume, &pass, &stale, &mut findings);
     }
-    let free = pass.tallies.iter().map(map_pass::Tally::free).sum();
+    let free = pass.tallies.iter().map(tally::Tally::free).sum();
     let mut report = findings.report(free, pass.order, pass.whole);
     temper(volume, &pass, &mut report.findings);
     if is_cut(subject) || report.is_unclear() {

@@ -1,6 +1,7 @@
 //! Allocation: what the records say about it, what the map says, and what FreeBSD would do next.
 
-use super::map_pass::{MapPass, Tally};
+use super::map_pass::MapPass;
+use super::tally::Tally;
 use super::{Code, Fault, Findings};
 use crate::assemble::{Component, Volume};
 use crate::format::ComponentFlags;

@@ -5,8 +5,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::{ControlFlow, Range};
 
-use super::map_pass::chunk_room;
 use super::ownership::Ownership;
+use super::tally::chunk_room;
 use super::{Fault, Finding};
 use crate::assemble::{Component, Volume};
 use crate::format::{ByteOrder, MAP_ENTRY_LEN};

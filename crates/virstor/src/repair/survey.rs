@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 use crate::assemble::{Component, Volume};
-use crate::check::map_pass::{chunk_room, readable_entries, swapped};
+use crate::check::map_pass::{readable_entries, swapped};
 use crate::check::ownership::Ownership;
+use crate::check::tally::chunk_room;
 use crate::format::{ByteOrder, MAP_ENTRY_LEN, MapEntry};
 use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
 use crate::io::ReadAt;
