@@ -49,13 +49,15 @@ pub struct Edits {
 /// Which of map and records is written first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
-    /// The map. A record that says more than the map yet (a cursor, a chunk count lowered because the chunks are
-    /// empty now) must not come before the entries that make it true.
+    /// The map. A record that says more than the map yet (a cursor that was raised, a chunk count lowered because the
+    /// chunks are empty now) must not come before the entries that make it true.
     #[default]
     MapThenRecords,
     /// The records. Where components get other numbers, the entries that name the new ones must not come
     /// first: with the old records they would name other components' chunks, which nobody could tell from
-    /// good entries. New records with old entries name what does not exist, which is seen.
+    /// good entries. New records with old entries name what does not exist, which is seen. So with cursors of
+    /// components that chunks leave: one that is too low is an old one, which the kernel corrects when it starts; one that
+    /// is too high says that entries were lost.
     RecordsThenMap,
 }
 

@@ -40,6 +40,17 @@ impl Set {
         Self { files: builder.build(), order: ByteOrder::Little }
     }
 
+    /// A sound one, but that so many chunks lie on the last component, though there is room on the one before.
+    pub(crate) fn with_later_chunks(count: u32) -> Self {
+        let mut set = Self::sound();
+        for chunk in 0..count {
+            let at = set.any_free(&mut SplitMix64::new(u64::from(chunk)));
+            set.put_entry(at, MapEntry::allocated(3, chunk));
+        }
+        set.edit_record(3, |record| (record.chunk_next, record.flags) = (count, 1));
+        set
+    }
+
     pub(crate) fn files(&self) -> Files {
         Files::new(self.files.clone(), 512)
     }
@@ -329,12 +340,7 @@ fn every_damage_alone() {
 #[test]
 fn chunks_come_forward_from_a_component_in_order_and_nothing_looks_lost() {
     for count in 1..4 {
-        let mut set = Set::sound();
-        for chunk in 0..count {
-            let at = set.any_free(&mut SplitMix64::new(u64::from(chunk)));
-            set.put_entry(at, MapEntry::allocated(3, chunk));
-        }
-        set.edit_record(3, |record| (record.chunk_next, record.flags) = (count, 1));
+        let set = Set::with_later_chunks(count);
         for lossy in [false, true] {
             let kept = keeps_its_promises(&set.files(), lossy);
             assert!(kept.is_ok(), "{count} chunks, lossy {lossy}: {}", kept.unwrap_err());

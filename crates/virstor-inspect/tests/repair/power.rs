@@ -26,6 +26,13 @@ fn generated_damage() {
     }
 }
 
+#[test]
+fn chunks_that_come_forward() {
+    for (count, lossy) in [(1, false), (3, true)] {
+        survives_cuts(&Set::with_later_chunks(count).files(), lossy, &format!("{count} chunks"));
+    }
+}
+
 /// Gaps of one and of two numbers before components in use, and numbers behind the last.
 #[test]
 fn components_that_are_gone_are_dropped_number_by_number() {
