@@ -361,8 +361,9 @@ impl<'a> Members<'a> {
 
     fn judge_shared_fields(&mut self) {
         let (size, chunk_size) = (self.volume.recorded_size, self.volume.chunk_size.bytes());
-        self.judge_field("md_virsize", size, |record| record.md_virsize.get());
+        // What everything else hangs on comes first: it is listed however much there is.
         self.judge_field("md_chunk_size", chunk_size, |record| u64::from(record.md_chunk_size.get()));
+        self.judge_field("md_virsize", size, |record| record.md_virsize.get());
     }
 
     /// Whether a volume was growing: what its records say becomes larger one after the other, upward, once the map

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use virstor::check::{Code, LISTED};
+use virstor::check::{Code, LISTED, Repair};
 use virstor_testkit::{ByteOrder, MapEntry, SetBuilder, SparseDisk, SplitMix64, for_each_seed};
 
 use crate::support::{Heap, check_built, check_files, expect, offers};
@@ -436,4 +436,18 @@ fn a_first_component_without_its_record_is_known_by_its_map() {
     };
     expect(&lost(9), &["fatal record-lost c0 safe"]);
     expect(&lost(0), &["fatal component-missing c0 none"]);
+}
+
+/// A hundred findings of a kind are listed: what makes the rest uncertain has to be among them.
+#[test]
+fn nothing_is_mended_by_a_chunk_size_that_most_contradict() {
+    let set = SetBuilder::new("d").virtual_chunks(64).components([MIB; 150]).edit_record(0, |record| {
+        record.chunk_size *= 2;
+        record.virsize += CHUNK * 4;
+    });
+    let report = check_built(set);
+    let disagreeing =
+        report.findings.iter().filter(|finding| finding.code() == Code::RecordsDisagree).count();
+    assert_eq!(disagreeing, LISTED);
+    assert!(report.findings.iter().all(|finding| finding.repair == Repair::None), "{:?}", report.findings);
 }
