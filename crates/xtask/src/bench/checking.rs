@@ -1,7 +1,7 @@
 //! What it costs to check volumes that are full: every entry of the map claims a chunk, in order or scattered.
 
 use super::Bench;
-use super::measure::{Contender, Sample, in_turn, measure};
+use super::measure::{costs, in_turn, measure};
 use super::volume::CHUNK;
 use crate::progress::say;
 use crate::table::markdown;
@@ -68,13 +68,5 @@ fn ask(bench: &Bench, volume: &str) -> Result<Vec<Vec<String>>> {
     let answer = bench.folder.join("answer");
     let samples =
         in_turn(&contenders, bench.rounds, &|contender| measure(contender, &bench.folder, &answer))?;
-    let row = |(contender, sample): (&Contender, &Sample)| {
-        vec![
-            format!("{volume}: {}", contender.name),
-            format!("{:.1}", sample.wall.as_secs_f64() * 1e3),
-            format!("{:.1}", sample.cpu.as_secs_f64() * 1e3),
-            format!("{:.1}", sample.peak_rss as f64 / f64::from(1 << 20)),
-        ]
-    };
-    Ok(contenders.iter().zip(&samples).map(row).collect())
+    Ok(costs(volume, &contenders, &samples))
 }

@@ -72,6 +72,19 @@ pub(crate) fn in_turn(
     Ok(samples.iter().map(|samples| Sample::median(samples)).collect())
 }
 
+/// A row for each contender: what it did, wall clock and processor time in milliseconds, peak memory in MiB.
+pub(crate) fn costs(what: &str, contenders: &[Contender], samples: &[Sample]) -> Vec<Vec<String>> {
+    let row = |(contender, sample): (&Contender, &Sample)| {
+        vec![
+            format!("{what}, {}", contender.name),
+            format!("{:.1}", sample.wall.as_secs_f64() * 1e3),
+            format!("{:.1}", sample.cpu.as_secs_f64() * 1e3),
+            format!("{:.1}", sample.peak_rss as f64 / f64::from(1 << 20)),
+        ]
+    };
+    contenders.iter().zip(samples).map(row).collect()
+}
+
 /// Runs a contender in `folder`, its standard output into `answer`.
 pub(crate) fn measure(contender: &Contender, folder: &Path, answer: &Path) -> Result<Sample> {
     let mut command = Command::new(std::env::current_exe()?);

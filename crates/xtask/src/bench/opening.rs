@@ -1,7 +1,7 @@
 //! What it costs to open large volumes: time, and memory that must not grow with the map.
 
 use super::Bench;
-use super::measure::{Contender, Sample, in_turn, measure};
+use super::measure::{costs, in_turn, measure};
 use super::volume::{CHUNK, COMPONENTS, Volume, content};
 use crate::table::markdown;
 use anyhow::{Result, bail};
@@ -86,14 +86,5 @@ fn ask(bench: &Bench, volume: &str, question: &Question) -> Result<Vec<Vec<Strin
         }
         Ok(sample)
     })?;
-    let shown = question.args.join(" ");
-    let row = |(contender, sample): (&Contender, &Sample)| {
-        vec![
-            format!("{volume}: {shown}, {}", contender.name),
-            format!("{:.1}", sample.wall.as_secs_f64() * 1e3),
-            format!("{:.1}", sample.cpu.as_secs_f64() * 1e3),
-            format!("{:.1}", sample.peak_rss as f64 / f64::from(1 << 20)),
-        ]
-    };
-    Ok(contenders.iter().zip(&samples).map(row).collect())
+    Ok(costs(&format!("{volume}: {}", question.args.join(" ")), &contenders, &samples))
 }
