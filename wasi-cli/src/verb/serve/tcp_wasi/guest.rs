@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use wasi::io::poll::Pollable;
 use wasi::io::streams::{InputStream, OutputStream, StreamError};
-use wasi::sockets::network::ErrorCode;
+use wasi::sockets::network::{ErrorCode, IpAddressFamily};
 use wasi::sockets::tcp::TcpSocket;
 
 use crate::verb::serve::client::{Client, Next};
@@ -29,8 +29,13 @@ const BATCH: usize = 32;
 /// next; wasmtime's clock takes a millisecond or two, whatever it is asked for.
 const MOMENT: Duration = Duration::from_micros(500);
 
-/// What fills a packet anywhere, in bytes. No host holds it back, and nobody is to wait for it.
-const FULL: usize = 64 << 10;
+/// What a packet holds on a loopback device, in bytes: IP's most, less its header and that of TCP with timestamps. As much is
+/// sent at once. wasmtime would take 53 more, and the kernel sends these as a packet of their own: the client is woken for
+/// them, and what is sent last waits until it acknowledges them.
+const PACKET_IPV4: usize = 65_535 - 20 - 32;
+
+/// The same for IPv6, whose devices take one byte more.
+const PACKET_IPV6: usize = 65_536 - 40 - 32;
 
 /// How long a connection is silent before the host asks whether the other end still exists.
 const KEEPALIVE: Duration = Duration::from_secs(60);
@@ -48,6 +53,8 @@ pub(super) struct Guest {
     /// most clients send a few hundred bytes.
     appetite: usize,
     pace: Pace,
+    /// What fills a packet anywhere, in bytes. No host holds it back, and nobody is to wait for it.
+    packet: usize,
     pub(super) doing: Doing,
     arrived: Instant,
     /// When bytes last went either way; kept only where idleness matters.
@@ -84,6 +91,10 @@ impl Guest {
         // A host that cannot do this serves all the same.
         let nanoseconds = u64::try_from(KEEPALIVE.as_nanos()).expect("a minute");
         _ = socket.set_keep_alive_enabled(true).and_then(|()| socket.set_keep_alive_idle_time(nanoseconds));
+        let packet = match socket.address_family() {
+            IpAddressFamily::Ipv4 => PACKET_IPV4,
+            IpAddressFamily::Ipv6 => PACKET_IPV6,
+        };
         Self {
             readable: input.subscribe(),
             writable: output.subscribe(),
@@ -93,6 +104,7 @@ impl Guest {
             client: Some(Client::new(service)),
             appetite: MIN_RECEIVE,
             pace: Pace::default(),
+            packet,
             doing: Doing::Sending(Next::Receive),
             arrived: now,
             active: now,
@@ -116,7 +128,7 @@ impl Guest {
             match &self.doing {
                 Doing::Sending(next) => {
                     let next = *next;
-                    if !send(client, &self.output, next == Next::Continue)? {
+                    if !send(client, &self.output, self.packet, next == Next::Continue)? {
                         return Ok(());
                     }
                     self.doing = match next {
@@ -183,7 +195,7 @@ impl Guest {
         }
         self.has_chosen = client.has_chosen();
         let now = Instant::now();
-        let is_small = (1..FULL).contains(&client.output().len());
+        let is_small = (1..self.packet).contains(&client.output().len());
         if next == Next::Receive && is_small && self.pace.is_worth_waiting(client.answered()) {
             return Doing::Gathering(now + MOMENT);
         }
@@ -269,9 +281,9 @@ fn overhear(
 }
 
 /// Sends what the host takes; says whether that was all. Where it `goes_on`, the end that fills no packet is left for later.
-fn send(client: &mut Client, output: &OutputStream, goes_on: bool) -> Result<bool, String> {
+fn send(client: &mut Client, output: &OutputStream, packet: usize, goes_on: bool) -> Result<bool, String> {
     while !client.output().is_empty() {
-        if goes_on && client.output().len() < FULL {
+        if goes_on && client.output().len() < packet {
             client.carry();
             return Ok(true);
         }
@@ -279,7 +291,8 @@ fn send(client: &mut Client, output: &OutputStream, goes_on: bool) -> Result<boo
         if room == 0 {
             return Ok(false);
         }
-        let count = usize::try_from(room).unwrap_or(usize::MAX).min(client.output().len());
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        let count = room.min(packet).min(client.output().len());
         output.write(&client.output()[..count]).map_err(|error| explain(&error))?;
         client.sent(count);
     }
