@@ -10,6 +10,7 @@ mod overlay;
 mod places;
 mod process;
 mod server;
+mod stalls;
 mod stdio;
 mod survival;
 mod tools;
@@ -60,6 +61,7 @@ fn main() {
         add("silent_clients_make_room", &[], survival::silence);
         add("there_are_no_more_clients_than_allowed", &[], survival::crowd);
         add("idle_clients_are_dropped_on_request", &[], survival::idle);
+        add("who_stalls_is_answered_and_holds_up_nobody", &[], stalls::stalls);
         add("it_ends_after_the_last_client_on_request", &[Tool::Nbdinfo], endings::after_last);
         add("what_was_done_is_on_record", &[Tool::Nbdinfo], endings::record);
         add("addresses_that_cannot_be_had_are_named", &[], endings::address);

@@ -251,7 +251,7 @@ pub(crate) fn idle(runtime: Runtime) -> Outcome {
 }
 
 /// Reads a sector, in simple replies.
-fn reads(client: &mut TcpStream) -> Outcome {
+pub(crate) fn reads(client: &mut TcpStream) -> Outcome {
     client.write_all(&read_request(7, 0, 512))?;
     let mut reply = [0; 16 + 512];
     client.read_exact(&mut reply)?;
