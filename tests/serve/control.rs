@@ -75,6 +75,14 @@ pub(crate) fn full_volumes_grow(runtime: Runtime) -> Outcome {
     let missing = ctl(runtime, place.path(), &["add", "nothing-here"]);
     same("nor is what is not there", missing.status, Some(8))?;
     same("its name is told", missing.stderr.contains("nothing-here"), true)?;
+    let offered = "'virstor add --force' overwrites it when nobody serves the volume";
+    same("there is a way out", refused.stderr.contains(offered), true)?;
+    for files in [["new0", "nothing-here"], ["new0", "c0"], ["new0", "new0"]] {
+        let refused = ctl(runtime, place.path(), &[&["add"], &files[..]].concat());
+        same("not even one is added", refused.status, Some(8))?;
+    }
+    let before = status(&ctl(runtime, place.path(), &["status"]))?;
+    same("components", before["components"].as_array().map(Vec::len), Some(3))?;
     for name in ["new0", "new1"] {
         status(&ctl(runtime, place.path(), &["add", name]))?;
     }

@@ -223,20 +223,42 @@ pub(crate) struct NewDisk {
     pub(crate) sector_size: u32,
 }
 
+/// What becomes of what a file carries that is to become a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WhatItCarries {
+    /// It is lost.
+    Goes,
+    /// The file is refused, and this is what can be done about it.
+    Stays(&'static str),
+}
+
+impl WhatItCarries {
+    /// What `--force` decides.
+    pub(crate) fn by_force(force: bool) -> Self {
+        if force { Self::Goes } else { Self::Stays("use --force to overwrite it") }
+    }
+}
+
 impl NewDisk {
-    /// The file that `argument` names, if it carries nothing that can be recognised, or with `force`.
+    /// The file that `argument` names, if it carries nothing that can be recognised, or that is to go.
     ///
     /// # Errors
     ///
     /// When it cannot be read, or is refused.
-    pub(crate) fn open(argument: &OsString, usual_sector_size: u32, force: bool) -> Result<Self, Failure> {
+    pub(crate) fn open(
+        argument: &OsString,
+        usual_sector_size: u32,
+        carried: WhatItCarries,
+    ) -> Result<Self, Failure> {
         let spec = FileSpec::parse(argument)?;
         let label = shown(spec.path);
         let failed = |reason| Failure::Operation(format!("{label}: {reason}"));
         let disk = Disk::open(spec.path).map_err(failed)?;
         let sector_size = spec.sector_size.unwrap_or(usual_sector_size);
-        if !force && let Some(what) = contents::recognise(&disk).map_err(|error| failed(error.to_string()))? {
-            return Err(failed(format!("carries {what}; use --force to overwrite it")));
+        if let WhatItCarries::Stays(advice) = carried
+            && let Some(what) = contents::recognise(&disk).map_err(|error| failed(error.to_string()))?
+        {
+            return Err(failed(format!("carries {what}; {advice}")));
         }
         Ok(Self { provider: spec.provider(), label, disk, sector_size })
     }

@@ -13,7 +13,7 @@ use crate::change;
 use crate::failure::{Failure, Status};
 use crate::output;
 use crate::size::human;
-use crate::target::{NewDisk, Target, members};
+use crate::target::{NewDisk, Target, WhatItCarries, members};
 
 pub(crate) fn run(args: &AddArgs) -> Result<Status, Failure> {
     if args.new.len() >= usize::from(u16::MAX) {
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &AddArgs) -> Result<Status, Failure> {
     change::refuse_same(args.input.files.iter().chain(&args.new))?;
     let target = Target::open(&args.input, &args.change, args.output)?;
     let volume = target.set.volume();
-    let open = |file| NewDisk::open(file, volume.sector_size, args.change.force);
+    let open = |file| NewDisk::open(file, volume.sector_size, WhatItCarries::by_force(args.change.force));
     let new = args.new.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     let providers: Vec<_> = new.iter().map(NewDisk::provider).collect();
     let plan = plan(&target.set, &providers, args.hardcode).map_err(|error| refusal(&error, &new))?;

@@ -19,7 +19,7 @@ use crate::failure::{Failure, Status, host_reason};
 use crate::heap::FileSpec;
 use crate::output::{self, note, shown};
 use crate::size::human;
-use crate::target::NewDisk;
+use crate::target::{NewDisk, WhatItCarries};
 
 pub(crate) fn run(args: &LabelArgs) -> Result<Status, Failure> {
     if args.files.len() > usize::from(u16::MAX) {
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &LabelArgs) -> Result<Status, Failure> {
 
 /// Makes a volume of files that are there.
 fn in_files(args: &LabelArgs) -> Result<Status, Failure> {
-    let open = |file| NewDisk::open(file, args.sector_size, args.change.force);
+    let open = |file| NewDisk::open(file, args.sector_size, WhatItCarries::by_force(args.change.force));
     let disks = args.files.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     let components: Vec<Component> = disks
         .iter()

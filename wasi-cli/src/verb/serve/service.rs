@@ -13,7 +13,7 @@ use virstor::change::remove::RemoveError;
 use virstor::counted::{agreeing, counted};
 use virstor::geometry::ComponentIndex;
 use virstor::io::{ReadAt, Window};
-use virstor::write::MemberError;
+use virstor::write::{MemberError, WriteError};
 use virstor_inspect::document::ctl::{Ctl, CtlComponent};
 
 use super::backend::{Backend, Fault, Zeros};
@@ -22,10 +22,13 @@ use super::contexts::Context;
 use super::exports::{Catalog, Offer};
 use super::journal::{Answered, Command, Journal};
 use super::volume::Volume;
+use super::writing::WritableComponent;
+use crate::change;
 use crate::disk::WritableDisk;
 use crate::disk::writable::Medium;
+use crate::failure::Failure;
 use crate::output::note;
-use crate::target::NewDisk;
+use crate::target::{NewDisk, WhatItCarries};
 use crate::verb::add;
 
 /// What is served, and the record of what was done. All clients share one.
@@ -52,6 +55,9 @@ pub(crate) struct Rules {
     /// Sector size of the volume in bytes.
     pub(crate) sector_size: u32,
 }
+
+/// How a file that carries something becomes a component all the same.
+const OFFLINE: &str = "'virstor add --force' overwrites it when nobody serves the volume";
 
 /// Most large buffers that are kept for the next client who needs one. They keep memory flat: an allocator that
 /// gets 32 MiB back from one thread may not have them for another.
@@ -145,34 +151,36 @@ impl Service {
         }
     }
 
-    /// Adds files to the volume as new components, one after the other.
+    /// Adds files to the volume as new components: all of them, or none.
     ///
     /// # Errors
     ///
     /// A line for people, about the first that cannot be added.
     pub(crate) fn add(&self, files: &[String]) -> Result<(), String> {
         self.may_change()?;
-        for file in files {
-            let file = OsString::from(file);
-            let new =
-                NewDisk::open(&file, self.rules.sector_size, false).map_err(|error| error.to_string())?;
-            let failed = |reason: String| format!("{}: {reason}", new.label);
-            let medium: Arc<dyn Medium> = Arc::new(WritableDisk::open(new.disk.path()).map_err(failed)?);
-            let disk = Window::new(medium, 0, new.disk.size()).ok_or_else(|| failed("it shrank".into()))?;
-            let component = Component {
-                index: ComponentIndex(0),
-                disk: Bytes::Writable(disk.clone()),
-                file: new.label.clone(),
-                suspect: false,
-            };
-            let added = self.volume().add(new.provider(), disk, component);
-            added.map_err(|error| match error {
-                MemberError::Add(error) => add::refusal(&error, std::slice::from_ref(&new)).to_string(),
-                other => failed(format!("cannot be added: {other:?}")),
-            })?;
-            self.renew_offer();
-        }
+        let files: Vec<OsString> = files.iter().map(OsString::from).collect();
+        let told = |failure: Failure| failure.to_string();
+        change::refuse_same(&files).map_err(told)?;
+        let open = |file| NewDisk::open(file, self.rules.sector_size, WhatItCarries::Stays(OFFLINE));
+        let new = files.iter().map(open).collect::<Result<Vec<_>, _>>().map_err(told)?;
+        let members = new.iter().map(member).collect::<Result<Vec<_>, _>>()?;
+        let added = self.volume().add(new.iter().map(NewDisk::provider).zip(members).collect());
+        added.map_err(|error| match error {
+            MemberError::Add(error) => add::refusal(&error, &new).to_string(),
+            other => self.disk_failure(&other, &new),
+        })?;
+        self.renew_offer();
         Ok(())
+    }
+
+    /// What happened to a disk of the volume, or to one that was to become one.
+    fn disk_failure(&self, error: &MemberError, new: &[NewDisk]) -> String {
+        let MemberError::Write(WriteError::Io { component, error }) = error else {
+            return format!("not possible: {error:?}");
+        };
+        let components = self.volume().components();
+        let mut labels = components.iter().map(|it| &it.file).chain(new.iter().map(|disk| &disk.label));
+        format!("{}: {error}", labels.nth(component.as_usize()).map_or("", String::as_str))
     }
 
     /// Removes components of which no chunk is in use.
@@ -203,7 +211,7 @@ impl Service {
                 let (chunks, are) = (counted(chunks, "chunk"), agreeing(chunks, "is", "are"));
                 format!("{component}: {chunks} of {behind}, which is behind it, {are} in use")
             }
-            other => format!("cannot be removed: {other:?}"),
+            other => self.disk_failure(&other, &[]),
         })?;
         self.renew_offer();
         Ok(())
@@ -321,6 +329,20 @@ impl Service {
         self.journal.answered(&Answered { client, export, command, offset, len, fault, started });
         None
     }
+}
+
+/// A new component, which is written to from now on.
+fn member(new: &NewDisk) -> Result<(WritableComponent, Component), String> {
+    let failed = |reason: String| format!("{}: {reason}", new.label);
+    let medium: Arc<dyn Medium> = Arc::new(WritableDisk::open(new.disk.path()).map_err(failed)?);
+    let disk = Window::new(medium, 0, new.disk.size()).ok_or_else(|| failed("it shrank".into()))?;
+    let component = Component {
+        index: ComponentIndex(0),
+        disk: Bytes::Writable(disk.clone()),
+        file: new.label.clone(),
+        suspect: false,
+    };
+    Ok((disk, component))
 }
 
 /// What FUA asks for.

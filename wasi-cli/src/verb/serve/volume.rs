@@ -78,24 +78,27 @@ impl Volume {
         self.with_writer(|writer| Ok(writer.space().free_chunks)).ok()
     }
 
-    /// Adds a disk, which is `component` afterwards: its number is set here. All others wait meanwhile, and find the
-    /// volume as it was or as it is.
+    /// Adds disks, each of which is its component afterwards: their numbers are set here. All others wait meanwhile, and
+    /// find the volume as it was or as it is.
     ///
     /// # Errors
     ///
-    /// When it cannot become one.
+    /// When one of them cannot become one.
     pub(crate) fn add(
         &self,
-        provider: Provider<'_>,
-        disk: WritableComponent,
-        component: Component,
+        new: Vec<(Provider<'_>, (WritableComponent, Component))>,
     ) -> Result<(), MemberError> {
         let mut map = self.map();
         let Map::Writer(writer) = &mut *map else { return Err(MemberError::Add(AddError::NoComponents)) };
-        writer.add_components(vec![(provider, disk)], false)?;
-        let index = ComponentIndex(writer.volume().component_count - 1);
+        let first = writer.volume().component_count;
+        let (disks, new): (Vec<_>, Vec<_>) =
+            new.into_iter().map(|(provider, (disk, component))| ((provider, disk), component)).unzip();
+        writer.add_components(disks, false)?;
         let mut components = self.components.write().unwrap_or_else(PoisonError::into_inner);
-        components.insert(index, Arc::new(Component { index, ..component }));
+        let numbers = (first..).map(ComponentIndex);
+        components.extend(
+            numbers.zip(new).map(|(index, component)| (index, Arc::new(Component { index, ..component }))),
+        );
         Ok(())
     }
 
