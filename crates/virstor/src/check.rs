@@ -185,6 +185,7 @@ fn temper(volume: &Volume, pass: &map_pass::MapPass, findings: &mut [Finding]) {
     // What is behind the reserve may be the data of a chunk that lies in the map.
     let contested = pass.tallies.first().is_some_and(|first| first.inside_map > 0);
     let is_behind = |fault: &Fault| fault.virtual_chunk().is_some_and(|at| volume.is_behind_reserve(at));
+    let is_of_first = |fault: &Fault| fault.component() == Some(ComponentIndex(0));
     for finding in findings {
         finding.repair = match finding.code() {
             Code::MapBigEndian if contested && volume.map_len() > volume.reserve_len().into() => Repair::None,
@@ -193,6 +194,9 @@ fn temper(volume: &Volume, pass: &map_pass::MapPass, findings: &mut [Finding]) {
             }
             Code::ComponentMissing if stays => Repair::None,
             Code::AllocationPastEnd | Code::AllocationOutOfOrder => finding.repair.max(worst),
+            Code::ChunkReuseAhead | Code::ChunkHole if contested && is_of_first(&finding.fault) => {
+                finding.repair.max(worst)
+            }
             Code::VirtualSizeRagged | Code::MapNotWholeSectors if !rounds => Repair::None,
             _ => finding.repair,
         };

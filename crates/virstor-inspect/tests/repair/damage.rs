@@ -368,6 +368,29 @@ fn a_size_too_large_for_the_reserve_does_no_harm() {
     }
 }
 
+#[test]
+fn wrong_sizes_beside_every_other_damage() {
+    let too_large = |set: &mut Set| {
+        let longer = u64::from(set.record(0).chunk_reserved) * CHUNK / 8 + 1024;
+        set.edit_record(0, |record| record.virsize = longer * CHUNK);
+    };
+    let too_small = |set: &mut Set| set.edit_record(0, |record| record.virsize /= 2);
+    let mut failed = Vec::new();
+    for (number, damage) in DAMAGES.iter().enumerate() {
+        let ways: [&dyn Fn(&mut Set); 2] = [&too_large, &too_small];
+        for (way, make_wrong) in ways.into_iter().enumerate() {
+            let random = &mut SplitMix64::new((2 * number + way) as u64);
+            let (mut set, lossy) =
+                (if random.below(4) == 0 { Set::single() } else { Set::sound() }, way == number % 2);
+            (damage.inflict)(&mut set, random);
+            make_wrong(&mut set);
+            let kept = keeps_its_promises(&set.files(), lossy);
+            failed.extend(kept.err().map(|why| format!("{damage:?}, size {way}, lossy {lossy}: {why}")));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
 /// With two records nobody knows whose size is right; where the larger map goes on with entries, what they name is in use.
 #[test]
 fn a_size_too_small_for_the_entries_does_no_harm() {
