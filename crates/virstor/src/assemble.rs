@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 
 use crate::format::{MAP_ENTRY_LEN, Name, Record, VERSION};
-use crate::geometry::{ChunkSize, ComponentIndex};
+use crate::geometry::{ChunkSize, ComponentIndex, VirtualChunk};
 use crate::locate::{Located, Place};
 use crate::map::{ComponentBounds, MAX_ENTRIES};
 use crate::ordered::{self, Map};
@@ -274,6 +274,18 @@ impl Volume {
         let room =
             self.components.get(&ComponentIndex(0)).map_or(0, |first| first.len / MAP_ENTRY_LEN as u64);
         self.virtual_chunks().min(room).min(MAX_ENTRIES)
+    }
+
+    /// Whether the entry of `at` lies behind the chunks that are reserved for the map: other chunks lie there, too.
+    pub(crate) fn is_behind_reserve(&self, at: VirtualChunk) -> bool {
+        at.0 >= self.reserve_len() / MAP_ENTRY_LEN as u64
+    }
+
+    /// How many bytes of component 0 are reserved for the map; none where it is missing.
+    #[must_use]
+    pub fn reserve_len(&self) -> u64 {
+        let reserved = |first: &Component| u64::from(first.record.chunk_reserved.get());
+        self.components.get(&ComponentIndex(0)).map_or(0, reserved) * self.chunk_size.bytes()
     }
 
     /// The numbers of the components that are not there.

@@ -57,6 +57,7 @@ use crate::geometry::ComponentIndex;
 use crate::io::ReadAt;
 use crate::locate::Place;
 use crate::ordered::Map;
+use crate::repair::entries::CODES;
 
 /// How many findings of a kind are listed.
 pub const LISTED: usize = 100;
@@ -94,6 +95,9 @@ pub struct Report {
     pub order: ByteOrder,
     /// Whether all of the map was judged.
     pub whole: bool,
+    /// Whether nobody can tell which components the map means, how large a chunk is, or where the map ends; nothing can be
+    /// mended then: what a repair takes for free may hold data.
+    pub(crate) is_unclear: bool,
 }
 
 /// The short of it.
@@ -108,19 +112,6 @@ pub enum Verdict {
 }
 
 impl Report {
-    /// Whether nobody can tell which components the map means, or how large a chunk is; nothing can be mended then: what a
-    /// repair takes for free may hold data.
-    pub(crate) fn is_unclear(&self) -> bool {
-        let unclear = |finding: &Finding| {
-            matches!(
-                finding.fault,
-                Fault::RemovedFromMiddle { numbering: Numbering::Unclear, .. }
-                    | Fault::RecordsDisagree { field: "md_chunk_size", outvoted: false, .. }
-            )
-        };
-        self.findings.iter().any(unclear)
-    }
-
     /// The short of it.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
@@ -163,7 +154,9 @@ pub fn check<D: ReadAt>(
     let free = pass.tallies.iter().map(tally::Tally::free).sum();
     let mut report = findings.report(free, pass.order, pass.whole);
     temper(volume, &pass, &mut report.findings);
-    if is_cut(subject) || report.is_unclear() {
+    let unclear = |finding: &Finding| is_unclear(volume, disk, &finding.fault);
+    report.is_unclear = report.findings.iter().any(unclear);
+    if is_cut(subject) || report.is_unclear {
         report.findings.iter_mut().for_each(|finding| finding.repair = Repair::None);
     } else if is_mixed(&pass) {
         let others = report.findings.iter_mut().filter(|finding| finding.code() != Code::MapBigEndian);
@@ -189,13 +182,36 @@ fn temper(volume: &Volume, pass: &map_pass::MapPass, findings: &mut [Finding]) {
         fault => fault.explains().is_some() && finding.repair == Repair::None,
     });
     let stays = awaited || !gaps::can_be_closed(volume);
+    // What is behind the reserve may be the data of a chunk that lies in the map.
+    let contested = pass.tallies.first().is_some_and(|first| first.inside_map > 0);
+    let is_behind = |fault: &Fault| fault.virtual_chunk().is_some_and(|at| volume.is_behind_reserve(at));
+    let is_of_first = |fault: &Fault| fault.component() == Some(ComponentIndex(0));
     for finding in findings {
         finding.repair = match finding.code() {
+            Code::MapBigEndian if contested && volume.map_len() > volume.reserve_len().into() => Repair::None,
+            code if contested && CODES.contains(&code) && is_behind(&finding.fault) => {
+                finding.repair.max(Repair::Lossy)
+            }
             Code::ComponentMissing if stays => Repair::None,
             Code::AllocationPastEnd | Code::AllocationOutOfOrder => finding.repair.max(worst),
+            Code::ChunkReuseAhead | Code::ChunkHole if contested && is_of_first(&finding.fault) => {
+                finding.repair.max(worst)
+            }
             Code::VirtualSizeRagged | Code::MapNotWholeSectors if !rounds => Repair::None,
             _ => finding.repair,
         };
+    }
+}
+
+/// Whether it leaves open which components the map means, how large a chunk is, or where the map ends.
+fn is_unclear<D: ReadAt>(volume: &Volume, first: Option<&D>, fault: &Fault) -> bool {
+    match *fault {
+        Fault::RemovedFromMiddle { numbering: Numbering::Unclear, .. }
+        | Fault::RecordsDisagree { field: "md_chunk_size", outvoted: false, .. } => true,
+        Fault::RecordsDisagree { field: "md_virsize", value, outvoted: false, .. } => {
+            first.is_some_and(|first| sizes::goes_on(volume, first, value))
+        }
+        _ => false,
     }
 }
 
@@ -296,6 +312,7 @@ impl Findings {
             findings: self.faults.into_iter().map(finding).collect(),
             order,
             whole,
+            is_unclear: false,
         }
     }
 }

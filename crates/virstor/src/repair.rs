@@ -13,7 +13,7 @@
 //! byte order unless [`Options::convert_endian`].
 
 mod endian;
-mod entries;
+pub(crate) mod entries;
 mod numbers;
 mod records;
 mod settle;
@@ -250,7 +250,7 @@ pub enum RepairError {
 /// there are more seats than patches can name.
 pub fn next<D: ReadAt + Clone>(scene: &Scene<'_, D>, options: &Options) -> Result<Vec<Step>, RepairError> {
     let mut stage = Stage::new(scene, options);
-    if stage.lacks_seats() || scene.report.is_unclear() {
+    if stage.lacks_seats() || scene.report.is_unclear {
         return Ok(Vec::new());
     }
     type Part<D> = fn(&mut Stage<'_, D>) -> Result<(), RepairError>;

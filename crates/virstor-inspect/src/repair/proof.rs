@@ -143,10 +143,12 @@ impl<X: ReadAt + Clone, D> Moment<'_, X, D> {
     }
 }
 
-/// Which bytes of the volume in a segment, if any, are its own: they show neither the map nor a record.
+/// Which bytes of the volume in a segment, if any, are its own: they show neither the map nor a record. Where the map
+/// goes on behind its reserve it may be too long, so what an entry names there is the volume's.
 fn own_bytes(volume: &Volume, segment: &Segment, component: ComponentIndex, offset: u64) -> Range<u64> {
     let here = &volume.components[&component];
-    let map = if component.0 == 0 { volume.map_entries() * MAP_ENTRY_LEN as u64 } else { 0 };
+    let map_len = (volume.map_entries() * MAP_ENTRY_LEN as u64).min(volume.reserve_len());
+    let map = if component.0 == 0 { map_len } else { 0 };
     let record = here.len.saturating_sub(here.sector_size.into());
     let at = |on_component: u64| segment.start + on_component.saturating_sub(offset).min(segment.len);
     at(map)..at(record)

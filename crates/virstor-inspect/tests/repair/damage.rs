@@ -336,6 +336,80 @@ fn every_damage_alone() {
     }
 }
 
+/// What the map reaches over may be data: nothing writes there that does not move that away first.
+#[test]
+fn a_size_too_large_for_the_reserve_does_no_harm() {
+    for mut set in [Set::sound(), Set::single()] {
+        let reserved = u64::from(set.record(0).chunk_reserved) * CHUNK;
+        let longer = reserved / 8 + 128;
+        set.edit_record(0, |record| record.virsize = longer * CHUNK);
+        for lossy in [false, true] {
+            let kept = keeps_its_promises(&set.files(), lossy);
+            assert!(kept.is_ok(), "{} files, lossy {lossy}: {}", set.files.len(), kept.unwrap_err());
+            assert_eq!(set.files().declined(lossy), None, "{} files, lossy {lossy}", set.files.len());
+        }
+        let untouched = |plan: virstor_inspect::repair::Plan<_>| {
+            plan.steps
+                .iter()
+                .flat_map(|step| &step.step.patches)
+                .filter_map(virstor::patch::Patch::target)
+                .all(|target| {
+                    // Component 0 is disk 0, and behind the reserve only its record is written.
+                    target.component.0 != 0
+                        || target.range.start < reserved
+                        || target.range.start >= (1 << 20) - 512
+                })
+        };
+        assert!(
+            untouched(set.files().plan(&virstor::repair::Options::default())),
+            "{} files",
+            set.files.len()
+        );
+    }
+}
+
+#[test]
+fn wrong_sizes_beside_every_other_damage() {
+    let too_large = |set: &mut Set| {
+        let longer = u64::from(set.record(0).chunk_reserved) * CHUNK / 8 + 1024;
+        set.edit_record(0, |record| record.virsize = longer * CHUNK);
+    };
+    let too_small = |set: &mut Set| set.edit_record(0, |record| record.virsize /= 2);
+    let mut failed = Vec::new();
+    for (number, damage) in DAMAGES.iter().enumerate() {
+        let ways: [&dyn Fn(&mut Set); 2] = [&too_large, &too_small];
+        for (way, make_wrong) in ways.into_iter().enumerate() {
+            let random = &mut SplitMix64::new((2 * number + way) as u64);
+            let (mut set, lossy) =
+                (if random.below(4) == 0 { Set::single() } else { Set::sound() }, way == number % 2);
+            (damage.inflict)(&mut set, random);
+            make_wrong(&mut set);
+            let kept = keeps_its_promises(&set.files(), lossy);
+            failed.extend(kept.err().map(|why| format!("{damage:?}, size {way}, lossy {lossy}: {why}")));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// With two records nobody knows whose size is right; where the larger map goes on with entries, what they name is in use.
+#[test]
+fn a_size_too_small_for_the_entries_does_no_harm() {
+    let mut set = Set::sound();
+    (2..4).for_each(|number| set.empty_component(number));
+    set.files.truncate(2);
+    set.edit_records(|record| record.count = 2);
+    let mended = |set: &Set| !set.files().plan(&virstor::repair::Options::default()).steps.is_empty();
+    set.edit_record(1, |record| record.chunk_next = 0);
+    assert!(mended(&set), "else the test would show nothing");
+    set.edit_record(0, |record| record.virsize /= 2);
+    for lossy in [false, true] {
+        let options = virstor::repair::Options { lossy, ..virstor::repair::Options::default() };
+        let plan = set.files().plan(&options);
+        assert!(plan.steps.is_empty(), "lossy {lossy}: {:#?}", plan.steps);
+        assert!(plan.before.findings.iter().all(|finding| finding.repair == virstor::check::Repair::None));
+    }
+}
+
 /// The cursor of the component they leave says how many chunks it had: more than there are entries afterwards.
 #[test]
 fn chunks_come_forward_from_a_component_in_order_and_nothing_looks_lost() {

@@ -367,10 +367,11 @@ impl<'a> Members<'a> {
     }
 
     /// Whether a volume was growing: what its records say becomes larger one after the other, upward, once the map
-    /// is zero where it will reach.
+    /// is zero where it will reach, and that is reserved.
     fn is_torn_growth(&self, field: &str, expected: u64) -> bool {
         let sizes = || self.by_number.values().map(|candidate| self.record(*candidate).md_virsize.get());
         field == "md_virsize"
+            && self.volume.map_len() <= u128::from(self.volume.reserve_len())
             && sizes().next() == Some(expected)
             && sizes().is_sorted_by(|before, after| before >= after)
             && ordered::unique(sizes()).len() == 2

@@ -1,10 +1,12 @@
 //! What the records say about sizes, against each other and against the disks.
 
-use super::map_pass::MapPass;
+use super::map_pass::{MapPass, readable_entries};
 use super::{Fault, Findings};
 use crate::assemble::{Component, Volume};
+use crate::block::Block;
 use crate::format::MAP_ENTRY_LEN;
 use crate::geometry::ComponentIndex;
+use crate::io::ReadAt;
 
 /// Judges I3 and I9.
 pub(super) fn judge(volume: &Volume, pass: &MapPass, findings: &mut Findings) {
@@ -38,6 +40,18 @@ pub(crate) fn can_be_rounded(volume: &Volume, lowest: Option<u32>) -> bool {
     };
     let first = volume.components.get(&ComponentIndex(0));
     first.zip(rounded).is_some_and(|(first, rounded)| fits(first, rounded))
+}
+
+/// How much of the map of a larger volume is looked at, in bytes: rounding a size moves the end of the map within a sector.
+const LONGEST_LOOK: u64 = 4096;
+
+/// Whether there may be entries behind the map, which is on `first`, if the volume had `size` bytes.
+pub(super) fn goes_on<D: ReadAt>(volume: &Volume, first: &D, size: u64) -> bool {
+    let start = readable_entries(volume) * MAP_ENTRY_LEN as u64;
+    let end = (size / volume.chunk_size.bytes()).saturating_mul(MAP_ENTRY_LEN as u64);
+    let Some(len) = end.min(first.size()).checked_sub(start).filter(|len| *len > 0) else { return false };
+    let mut entries = Block::new(usize::try_from(len.min(LONGEST_LOOK)).expect("it is short"));
+    len > LONGEST_LOOK || first.read_at(start, &mut entries).is_err() || entries.iter().any(|byte| *byte != 0)
 }
 
 /// `label` and `add` want at least this many chunks.

@@ -18,7 +18,7 @@ use crate::geometry::VirtualChunk;
 use crate::io::ReadAt;
 
 /// The kinds of findings that are about single entries.
-const CODES: [Code; 10] = [
+pub(crate) const CODES: [Code; 10] = [
     Code::EntryUnknownFlags,
     Code::UnallocatedNotZero,
     Code::EntryNamesNoComponent,
@@ -38,7 +38,8 @@ pub(super) fn plan<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), Re
     let (Some(disk), Some(survey)) = (stage.map_disk(), stage.survey()) else { return Ok(()) };
     let mut claimed: Vec<Ownership> = Vec::new();
     claimed.resize_with(survey.parts.len(), Ownership::default);
-    let mut judge = Judge { survey, claimed, changed: 0, piles: Vec::new() };
+    let contested = stage.report_has(Code::EntryInsideMap);
+    let mut judge = Judge { survey, contested, claimed, changed: 0, piles: Vec::new() };
     let order = stage.order();
     for_each_entry(stage.volume, &disk, order, |at, entry| {
         if judge.changed < MOST_CHANGES {
@@ -87,6 +88,8 @@ enum Loses {
 
 struct Judge {
     survey: Survey,
+    /// Whether chunks with data lie in the map: what is there may be theirs, and only what moves them may write there.
+    contested: bool,
     /// The chunks that entries before this one name.
     claimed: Vec<Ownership>,
     changed: usize,
@@ -152,7 +155,7 @@ impl Judge {
         entry: MapEntry,
     ) -> bool {
         let lossy = matches!(why, Misplaced::BehindLast | Misplaced::InsideMap);
-        if !stage.options.wants(code) || (lossy && !stage.options.lossy) {
+        if !self.may_change(stage, code, at) || (lossy && !stage.options.lossy) {
             return false;
         }
         let (Some(from), chunk_size) = (stage.seat(entry.component), stage.volume.chunk_size) else {
@@ -213,10 +216,15 @@ impl Judge {
         before: MapEntry,
         after: MapEntry,
     ) {
-        if stage.options.wants(kind.code) {
+        if self.may_change(stage, kind.code, at) {
             self.pile(stage, kind).push(at, before, after, stage.order());
             self.changed += 1;
         }
+    }
+
+    fn may_change<D>(&self, stage: &Stage<'_, D>, code: Code, at: VirtualChunk) -> bool {
+        let is_contested = self.contested && stage.volume.is_behind_reserve(at);
+        stage.options.wants(code) && (stage.options.lossy || !is_contested)
     }
 
     fn pile<D: ReadAt + Clone>(&mut self, stage: &Stage<'_, D>, kind: Kind) -> &mut Pile {
