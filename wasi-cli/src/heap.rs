@@ -16,7 +16,7 @@ use virstor_inspect::ddrescue::Mapfile;
 use virstor_inspect::document::map::lost;
 use virstor_inspect::heap::Stranger;
 use virstor_inspect::source::Source;
-use virstor_inspect::{Heap, InputFile, Options, Stage};
+use virstor_inspect::{Heap, InputFile, Options};
 
 use crate::args::{Input, Output};
 use crate::bad;
@@ -24,7 +24,7 @@ use crate::disk::{Disk, HostDisk};
 use crate::failure::Failure;
 use crate::identity::Identity;
 use crate::output::{note, shown};
-use crate::progress::Progress;
+use crate::progress::of_stages;
 
 /// Opens the files and looks through them.
 ///
@@ -33,6 +33,24 @@ use crate::progress::Progress;
 /// [`Failure::Usage`] when `--prefer` names none of them. A file that cannot be opened is not an error here:
 /// it is one of the heap's strangers.
 pub(crate) fn open(input: &Input, output: Output, tunables: Tunables) -> Result<Heap<Disk>, Failure> {
+    let inputs = inputs(input, output)?;
+    let options = Options { scan_len: input.scan, tunables };
+    Ok(Heap::look(inputs, options, &mut of_stages(output)))
+}
+
+/// As [`open`], but maps are read only when something is asked about them: for what reads them itself.
+///
+/// # Errors
+///
+/// As for [`open`].
+pub(crate) fn search(input: &Input, output: Output) -> Result<Heap<Disk>, Failure> {
+    let inputs = inputs(input, output)?;
+    let options = Options { scan_len: input.scan, ..Options::default() };
+    Ok(Heap::search(inputs, options, &mut of_stages(output)))
+}
+
+/// The files that are to be looked through, each once.
+fn inputs(input: &Input, output: Output) -> Result<Vec<InputFile<Disk>>, Failure> {
     let mut files: Vec<(FileSpec<'_>, Identity)> = Vec::new();
     for text in &input.files {
         let spec = FileSpec::parse(text)?;
@@ -57,17 +75,7 @@ pub(crate) fn open(input: &Input, output: Output, tunables: Tunables) -> Result<
     if let Some(assume) = &input.assume {
         assume.put_over(&mut inputs, &paths)?;
     }
-    let options = Options { scan_len: input.scan, tunables };
-    let mut progress = Progress::new(output.progress, output.quiet);
-    Ok(Heap::look(inputs, options, &mut |stage, done, total| {
-        let what = match stage {
-            Stage::Searching(file) => format!("searching {file}"),
-            Stage::ReadingMap(file) => format!("reading the map on {file}"),
-            Stage::ReadingData(file) => format!("reading the data from {file} on"),
-        };
-        progress.report(&what, done, total);
-        ControlFlow::Continue(())
-    }))
+    Ok(inputs)
 }
 
 /// What a FILE is: itself, or the files that it is a specimen of.

@@ -4,9 +4,12 @@
 //! second.
 
 use std::io::{self, IsTerminal, Write};
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use crate::args::ProgressMode;
+use virstor_inspect::Stage;
+
+use crate::args::{Output, ProgressMode};
 use crate::size;
 
 /// Work that takes less than this shows nothing.
@@ -92,6 +95,20 @@ impl Progress {
             _ = write!(io::stderr(), "\r\x1b[K");
         }
         self.shown = None;
+    }
+}
+
+/// Hears how far an engine is that looks through files, and says which file it reads.
+pub(crate) fn of_stages(output: Output) -> impl FnMut(Stage<'_>, u64, u64) -> ControlFlow<()> {
+    let mut progress = Progress::new(output.progress, output.quiet);
+    move |stage, done, total| {
+        let what = match stage {
+            Stage::Searching(file) => format!("searching {file}"),
+            Stage::ReadingMap(file) => format!("reading the map on {file}"),
+            Stage::ReadingData(file) => format!("reading the data from {file} on"),
+        };
+        progress.report(&what, done, total);
+        ControlFlow::Continue(())
     }
 }
 

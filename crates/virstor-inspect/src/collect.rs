@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use std::ops::{ControlFlow, Range};
 
 use virstor::assemble::Volume;
+use virstor::block::Block;
 use virstor::check::Fault;
 use virstor::format::{ByteOrder, ComponentFlags, MAP_ENTRY_LEN, RECORD_LEN, Record, SECTOR_SIZES, VERSION};
 use virstor::geometry::ComponentIndex;
@@ -416,7 +417,7 @@ impl<'a, E> Making<'a, E> {
         const READ: usize = 1 << 20;
         const PIECE: usize = 4096;
         let len = range.end - range.start;
-        let mut block = vec![0; usize::try_from(len).map_or(READ, |len| len.min(READ))];
+        let mut block = Block::new(usize::try_from(len).map_or(READ, |len| len.min(READ)));
         let mut position = range.start;
         while position < range.end {
             // Half a map is no backup, so nothing stops it.

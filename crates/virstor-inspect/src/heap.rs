@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
+use std::sync::OnceLock;
 
 use virstor::assemble::{Assembly, Candidate, Volume, assemble};
 use virstor::check::{Finding, Hearers, Orphan, Report, Subject, check, deep};
@@ -129,18 +130,36 @@ pub struct Heap<D> {
     located: Vec<(usize, Located)>,
     candidates: Vec<Candidate>,
     assembly: Assembly,
-    maps: Vec<MapReport>,
     strangers: Vec<(usize, Stranger)>,
     unclaimed: Vec<Unclaimed>,
-    kernel: Kernel<ComponentDisk<D>>,
-    outcomes: Vec<(usize, String, Outcome)>,
+    offers: Vec<Offer>,
     files_by_name: Vec<(Vec<u8>, usize)>,
     options: Options,
+    /// What takes reading the maps: done when somebody wants to know.
+    known: OnceLock<Known<D>>,
+}
+
+/// What is known once the maps were read.
+#[derive(Debug)]
+struct Known<D> {
+    /// By volume.
+    maps: Vec<MapReport>,
+    kernel: Kernel<ComponentDisk<D>>,
+    outcomes: Vec<(usize, String, Outcome)>,
 }
 
 impl<D: ReadAt + Clone> Heap<D> {
-    /// Looks through `files`, in the order FreeBSD would be offered them.
+    /// Looks through `files`, in the order FreeBSD would be offered them, and reads the maps of their volumes.
     pub fn look(files: Vec<InputFile<D>>, options: Options, progress: &mut Progress<'_>) -> Self {
+        let heap = Self::search(files, options, progress);
+        heap.learn(progress);
+        heap
+    }
+
+    /// Looks through `files`, in the order FreeBSD would be offered them, without reading the maps of their volumes:
+    /// [`check`](Self::check) reads them itself, and once is enough where they are long. They are read as soon as
+    /// something else is asked about them, or about FreeBSD.
+    pub fn search(files: Vec<InputFile<D>>, options: Options, progress: &mut Progress<'_>) -> Self {
         let mut findings = Findings::default();
         for (number, file) in files.iter().enumerate() {
             findings.search(number, file, options, progress);
@@ -158,23 +177,19 @@ impl<D: ReadAt + Clone> Heap<D> {
         ordered::sort_by(&mut files_by_name, Ord::cmp);
         files_by_name.dedup();
 
-        let mut scans = Scans::default();
-        let mut heap = Self {
+        let known = OnceLock::new();
+        Self {
             files,
             located,
             candidates,
             assembly,
-            maps: Vec::new(),
             strangers,
             unclaimed,
-            kernel: Kernel::new(options.tunables),
-            outcomes: Vec::new(),
+            offers,
             files_by_name,
             options,
-        };
-        heap.scan_maps(&mut scans, progress);
-        heap.ask_kernel(&offers, &mut scans, progress);
-        heap
+            known,
+        }
     }
 
     /// The volumes, in the order in which their first component was given.
@@ -184,7 +199,7 @@ impl<D: ReadAt + Clone> Heap<D> {
 
     /// What the map of a volume says; a volume without component 0 has no entries.
     pub fn map_report(&self, volume: usize) -> &MapReport {
-        &self.maps[volume]
+        &self.known().maps[volume]
     }
 
     /// How it was looked.
@@ -219,20 +234,21 @@ impl<D: ReadAt + Clone> Heap<D> {
 
     /// FreeBSD's class, after it was offered every file and partition.
     pub fn kernel(&self) -> &Kernel<ComponentDisk<D>> {
-        &self.kernel
+        &self.known().kernel
     }
 
     /// What became of each provider FreeBSD was offered: its file, its name, the outcome.
     pub fn outcomes(&self) -> &[(usize, String, Outcome)] {
-        &self.outcomes
+        &self.known().outcomes
     }
 
     /// What became of the providers in one file.
     pub fn outcomes_of(&self, file: usize) -> &[(usize, String, Outcome)] {
         // Providers are offered file by file.
-        let start = self.outcomes.partition_point(|(other, _, _)| *other < file);
-        let len = self.outcomes[start..].partition_point(|(other, _, _)| *other == file);
-        &self.outcomes[start..start + len]
+        let outcomes = self.outcomes();
+        let start = outcomes.partition_point(|(other, _, _)| *other < file);
+        let len = outcomes[start..].partition_point(|(other, _, _)| *other == file);
+        &outcomes[start..start + len]
     }
 
     /// The files, ascending, that hold a record with this name.
@@ -250,7 +266,7 @@ impl<D: ReadAt + Clone> Heap<D> {
     /// A reader of one volume. At most `map_memory` bytes of its map are kept in memory.
     pub fn reader(&self, volume: usize, map_memory: u64) -> VolumeReader<ComponentDisk<D>> {
         let disks = self.disks(&self.assembly.volumes[volume]);
-        let order = self.maps[volume].order;
+        let order = self.map_report(volume).order;
         VolumeReader::new(self.assembly.volumes[volume].clone(), disks, order, map_memory)
     }
 
@@ -288,7 +304,7 @@ impl<D: ReadAt + Clone> Heap<D> {
             orphan,
             progress: &mut |done, all| progress(Stage::ReadingData(label), done, all),
         };
-        deep(volume, &self.disks(volume), self.maps[number].order, &mut hearers)
+        deep(volume, &self.disks(volume), self.map_report(number).order, &mut hearers)
     }
 
     /// Files and partitions without a record, in the order in which [`check`](Self::check) numbers them.
@@ -321,34 +337,44 @@ impl<D: ReadAt + Clone> Heap<D> {
         ordered::tree(volume.components.iter().map(|(index, component)| (*index, disk(component.candidate))))
     }
 
-    fn scan_maps(&mut self, scans: &mut Scans, progress: &mut Progress<'_>) {
-        for volume in &self.assembly.volumes {
-            let first = volume.components.get(&ComponentIndex(0));
-            let report = match first {
-                None => map::scan(&Vec::new(), 0, &[], &mut |_, _| ControlFlow::Continue(())),
-                Some(first) => {
-                    let (file, located) = &self.located[first.candidate];
-                    let input = &self.files[*file];
-                    let disk = window(*file, input, located.start, located.len).expect("it was read before");
-                    scans.scan(&disk, volume.map_entries(), &volume.bounds(), &input.label, progress)
-                }
-            };
-            self.maps.push(report);
-        }
+    fn known(&self) -> &Known<D> {
+        self.learn(&mut |_, _, _| ControlFlow::Continue(()))
     }
 
-    fn ask_kernel(&mut self, offers: &[Offer], scans: &mut Scans, progress: &mut Progress<'_>) {
-        for offer in offers {
+    fn learn(&self, progress: &mut Progress<'_>) -> &Known<D> {
+        self.known.get_or_init(|| {
+            let mut scans = Scans::default();
+            let maps = self.scan_maps(&mut scans, progress);
+            let mut known = Known { maps, kernel: Kernel::new(self.options.tunables), outcomes: Vec::new() };
+            self.ask_kernel(&mut known, &mut scans, progress);
+            known
+        })
+    }
+
+    fn scan_maps(&self, scans: &mut Scans, progress: &mut Progress<'_>) -> Vec<MapReport> {
+        let scan = |volume: &Volume| {
+            let Some(first) = volume.components.get(&ComponentIndex(0)) else {
+                return map::scan(&Vec::new(), 0, &[], &mut |_, _| ControlFlow::Continue(()));
+            };
+            let (file, located) = &self.located[first.candidate];
+            let input = &self.files[*file];
+            let disk = window(*file, input, located.start, located.len).expect("it was read before");
+            scans.scan(&disk, volume.map_entries(), &volume.bounds(), &input.label, progress)
+        };
+        self.volumes().iter().map(scan).collect()
+    }
+
+    fn ask_kernel(&self, known: &mut Known<D>, scans: &mut Scans, progress: &mut Progress<'_>) {
+        for offer in &self.offers {
             let file = &self.files[offer.file];
             let Some(disk) = window(offer.file, file, offer.start, offer.len) else { continue };
             let name = [&file.provider[..], offer.suffix.as_bytes()].concat();
             let shown = format!("{}{}", file.label, offer.suffix);
-            let files = &self.files;
             let provider = Provider { name, disk, sector_size: offer.sector_size };
-            let outcome = self.kernel.taste(provider, &mut |disk, entries, bounds| {
-                scans.scan(disk, entries, bounds, &files[disk.disk().file].label, progress)
+            let outcome = known.kernel.taste(provider, &mut |disk, entries, bounds| {
+                scans.scan(disk, entries, bounds, &self.files[disk.disk().file].label, progress)
             });
-            self.outcomes.push((offer.file, shown, outcome));
+            known.outcomes.push((offer.file, shown, outcome));
         }
     }
 }
@@ -364,6 +390,7 @@ fn window<D: ReadAt + Clone>(
 }
 
 /// A provider FreeBSD would see: a file, or a partition of it.
+#[derive(Debug)]
 struct Offer {
     file: usize,
     suffix: String,

@@ -5,6 +5,7 @@
 extern crate alloc;
 
 pub mod assemble;
+pub mod block;
 pub mod change;
 pub mod check;
 pub mod counted;

@@ -4,10 +4,10 @@
 //! component too: `start = end of the record's sector - provsize`.
 
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
+use crate::block::Block;
 use crate::format::{MAGIC, RECORD_LEN, Record, SECTOR_SIZES, VERSION};
 use crate::io::{IoError, ReadAt, Window};
 use crate::taste::{Tasted, taste};
@@ -149,7 +149,7 @@ fn scan(
     let size = disk.size();
     let first = size.saturating_sub(search.scan_len) / SCAN_BLOCK * SCAN_BLOCK;
     let mut found: Vec<Located> = Vec::new();
-    let mut block = vec![0; usize::try_from(SCAN_BLOCK).expect("a block is small")];
+    let mut block = Block::new(usize::try_from(SCAN_BLOCK).expect("a block is small"));
     let mut end = size;
     while end > first && found.len() < SCAN_LIMIT && progress(size - end, size - first).is_continue() {
         let start = (end - 1) / SCAN_BLOCK * SCAN_BLOCK;
@@ -205,6 +205,7 @@ fn around(size: u64, offset: u64, record: Record, sector_size: Option<u32>) -> O
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
     use alloc::vec::Vec;
 
     use zerocopy::IntoBytes;

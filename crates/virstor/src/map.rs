@@ -8,6 +8,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
+use crate::block::Block;
 use crate::format::{ByteOrder, MAP_ENTRY_LEN, MapEntry};
 use crate::geometry::{ComponentIndex, VirtualChunk};
 use crate::io::{IoError, ReadAt};
@@ -105,7 +106,7 @@ pub(crate) fn stream(
 ) -> Option<IoError> {
     let len = entries * MAP_ENTRY_LEN as u64;
     assert!(len <= disk.size(), "the caller clips the map to its disk");
-    let mut block = vec![0; usize::try_from(len).map_or(SCAN_BLOCK, |len| len.min(SCAN_BLOCK))];
+    let mut block = Block::new(usize::try_from(len).map_or(SCAN_BLOCK, |len| len.min(SCAN_BLOCK)));
     let mut first_error = None;
     let mut offset = 0;
     while offset < len && progress(offset, len).is_continue() {

@@ -3,10 +3,10 @@
 //! Whoever decides what a set should become (`label` and its kin) makes patches; [`perform`] does them to new
 //! sets, [`undo::perform`](crate::undo::perform) to sets with something to lose. A dry run prints them.
 
-use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use crate::block::Block;
 use crate::geometry::ComponentIndex;
 use crate::io::{IoError, ReadAt, WriteAt};
 use crate::ordered;
@@ -199,7 +199,7 @@ pub(crate) fn apply(patch: &Patch, disks: &[impl WriteAt]) -> Result<(), PatchEr
             on(*component, disks[component.as_usize()].write_zeros(*offset, *len))
         }
         Patch::Copy { to: (component, offset), len, .. } => {
-            let mut buffer = vec![0; usize::try_from(*len).map_or(PIECE, |len| len.min(PIECE))];
+            let mut buffer = Block::new(usize::try_from(*len).map_or(PIECE, |len| len.min(PIECE)));
             let mut done = 0;
             while done < *len {
                 let piece = usize::try_from(len - done).map_or(PIECE, |rest| rest.min(PIECE));
@@ -227,6 +227,8 @@ pub(crate) fn on<T>(component: ComponentIndex, result: Result<T, IoError>) -> Re
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
 
     const C0: ComponentIndex = ComponentIndex(0);

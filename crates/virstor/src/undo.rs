@@ -28,7 +28,6 @@ mod header;
 mod log;
 mod perform;
 
-use alloc::vec;
 use core::hash::Hasher;
 
 use twox_hash::XxHash64;
@@ -36,6 +35,7 @@ use twox_hash::XxHash64;
 pub use self::header::{DiskHeader, Guard, Header, MAX_GUARDS, MAX_LABEL};
 pub use self::log::{Difference, LogError, Mismatch, UndoError, UndoLog};
 pub use self::perform::{ChangeError, Journal, Kept, LogSink, perform};
+use crate::block::Block;
 use crate::io::{IoError, ReadAt};
 
 /// A hash of bytes, good against accidents and not against malice.
@@ -53,7 +53,7 @@ const BLOCK: usize = 256 << 10;
 ///
 /// When they cannot be read.
 pub fn hash_of(disk: &(impl ReadAt + ?Sized), offset: u64, len: u64) -> Result<u64, IoError> {
-    let mut block = vec![0; usize::try_from(len).map_or(BLOCK, |len| len.min(BLOCK))];
+    let mut block = Block::new(usize::try_from(len).map_or(BLOCK, |len| len.min(BLOCK)));
     let mut hasher = XxHash64::with_seed(0);
     let mut done = 0;
     while done < len {

@@ -9,7 +9,7 @@ use virstor_inspect::Heap;
 use virstor_inspect::collect::{Collected, back_up};
 use virstor_inspect::restore::restoration;
 
-use super::collect::{finish, into_file, reading, report};
+use super::collect::{finish, into_file, report};
 use crate::args::{BackupMapArgs, Output};
 use crate::change::file_name;
 use crate::disk::{Disk, HostFile};
@@ -17,6 +17,7 @@ use crate::failure::{Failure, Status, host_reason};
 use crate::heap;
 use crate::new_file::NewFile;
 use crate::output::{note, shown};
+use crate::progress::of_stages;
 
 pub(crate) fn run(args: &BackupMapArgs) -> Result<Status, Failure> {
     let heap = heap::open(&args.input, args.output, Tunables::default())?;
@@ -70,7 +71,7 @@ fn write(
     file: &HostFile,
     output: Output,
 ) -> Result<Collected, Failure> {
-    let mut progress = reading(output);
+    let mut progress = of_stages(output);
     into_file(path, file, |sink| back_up(heap, volume, sink, &mut progress))
 }
 

@@ -1,41 +1,26 @@
 //! `check`: what is wrong, grouped by what can be done about it.
 
 use std::fmt::Write;
-use std::ops::ControlFlow;
 
-use virstor::kernel::Tunables;
-use virstor_inspect::Stage;
 use virstor_inspect::document::check::{Check, FindingInfo, worth_checking};
 
 use crate::args::CheckArgs;
 use crate::failure::{Failure, Status};
-use crate::progress::Progress;
+use crate::progress::of_stages;
 use crate::{heap, output, picture};
 
 pub(crate) fn run(args: &CheckArgs) -> Result<Status, Failure> {
-    let heap = heap::open(&args.input, args.output, Tunables::default())?;
+    let heap = heap::search(&args.input, args.output)?;
     let all = args.input.volume.is_none();
     let chosen = match heap::choose(&heap, &args.input) {
         Ok(_) if all => Ok(worth_checking(&heap)),
         other => other,
     };
-    let mut progress = Progress::new(args.output.progress, args.output.quiet);
-    let mut report = |stage: Stage<'_>, done, total| {
-        match stage {
-            Stage::ReadingMap(file) => progress.report(&format!("checking the map on {file}"), done, total),
-            Stage::ReadingData(file) => {
-                progress.report(&format!("reading the data from {file} on"), done, total);
-            }
-            Stage::Searching(_) => {}
-        }
-        ControlFlow::Continue(())
-    };
     let numbers = chosen.as_deref().unwrap_or_default();
     if args.deep {
         numbers.iter().try_for_each(|number| heap::refuse_specimen(&heap, *number, "check --deep"))?;
     }
-    let check = Check::with_data(&heap, numbers, all, args.deep, &mut report);
-    drop(progress);
+    let check = Check::with_data(&heap, numbers, all, args.deep, &mut of_stages(args.output));
     if args.output.json {
         output::print_json(&check)?;
     } else if chosen.is_ok() || !check.findings.is_empty() {

@@ -1,11 +1,9 @@
 //! `collect`: a specimen of a heap, for bug reports and second opinions.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use virstor::counted::{agreeing, counted};
 use virstor::kernel::Tunables;
-use virstor_inspect::Stage;
 use virstor_inspect::collect::{Collected, collect};
 use virstor_inspect::document::collect::Collect;
 
@@ -13,7 +11,7 @@ use crate::args::{CollectArgs, Output};
 use crate::disk::HostFile;
 use crate::failure::{Failure, Status, host_reason};
 use crate::new_file::NewFile;
-use crate::progress::Progress;
+use crate::progress::of_stages;
 use crate::size::human;
 use crate::{heap, output};
 
@@ -24,7 +22,7 @@ pub(crate) fn run(args: &CollectArgs) -> Result<Status, Failure> {
         return Err(Failure::Usage("--json and a specimen cannot both go to stdout".into()));
     }
     heap::choose(&heap, &args.input)?;
-    let mut progress = reading(args.output);
+    let mut progress = of_stages(args.output);
     let collected = if to_stdout {
         let mut bytes = Vec::new();
         let collected = collect(&heap, &mut |piece| append(&mut bytes, piece), &mut progress);
@@ -46,17 +44,6 @@ pub(crate) fn run(args: &CollectArgs) -> Result<Status, Failure> {
 fn append(bytes: &mut Vec<u8>, piece: &[u8]) -> Result<(), Failure> {
     bytes.extend_from_slice(piece);
     Ok(())
-}
-
-/// Hears which map is read.
-pub(super) fn reading(output: Output) -> impl FnMut(Stage<'_>, u64, u64) -> ControlFlow<()> {
-    let mut progress = Progress::new(output.progress, output.quiet);
-    move |stage, done, total| {
-        if let Stage::ReadingMap(file) = stage {
-            progress.report(&format!("reading the map on {file}"), done, total);
-        }
-        ControlFlow::Continue(())
-    }
 }
 
 /// Where the pieces of a specimen go.

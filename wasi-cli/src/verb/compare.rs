@@ -1,5 +1,6 @@
 //! `compare`: the volume held against a raw image.
 
+use virstor::block::Block;
 use virstor::counted::{agreeing, counted};
 use virstor::io::ReadAt;
 use virstor::kernel::Tunables;
@@ -91,7 +92,7 @@ impl Comparison {
             return Ok(());
         }
         let len = usize::try_from(segment.len.min(BLOCK)).expect("at most a block");
-        let (mut ours, mut theirs) = (vec![0; len], vec![0; len]);
+        let (mut ours, mut theirs) = (Block::new(len), Block::new(len));
         for done in (0..segment.len).step_by(usize::try_from(BLOCK).expect("a block is small")) {
             let part = part(segment, done);
             let len = usize::try_from(part.len).expect("at most a block");

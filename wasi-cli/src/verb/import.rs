@@ -1,5 +1,6 @@
 //! `import`: a raw image into a volume.
 
+use virstor::block::Block;
 use virstor::change::import::{Group, Import, ImportError};
 use virstor::counted::{agreeing, counted};
 use virstor::io::{IoError, ReadAt};
@@ -212,7 +213,7 @@ fn verify(args: &ImportArgs, image: &Disk) -> Result<(), Failure> {
     let mut reader = heap.reader(number, verb::MAP_MEMORY);
     let mut progress = Progress::new(args.output.progress, args.output.quiet);
     let block = usize::try_from(BLOCK).expect("a block is small");
-    let (mut ours, mut theirs) = (vec![0; block], vec![0; block]);
+    let (mut ours, mut theirs) = (Block::new(block), Block::new(block));
     let mut next = 0;
     while next < image.size() {
         let len = usize::try_from(image.size() - next).map_or(block, |rest| rest.min(block));
@@ -220,7 +221,7 @@ fn verify(args: &ImportArgs, image: &Disk) -> Result<(), Failure> {
         reader.read(next, &mut ours[..len]).map_err(failed)?;
         image.read_at(next, &mut theirs[..len]).map_err(|error| unreadable(args, &error))?;
         if ours[..len] != theirs[..len] {
-            let at = ours.iter().zip(&theirs).position(|(a, b)| a != b).unwrap_or(0) as u64;
+            let at = ours.iter().zip(&*theirs).position(|(a, b)| a != b).unwrap_or(0) as u64;
             let image = shown(&args.image);
             return Err(Failure::Operation(format!(
                 "{image}: volume and image differ at byte {}",

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 use std::path::Path;
 
 use virstor::check::{Fault, Verdict};
@@ -12,9 +12,10 @@ use virstor::io::{IoError, ReadAt};
 use virstor::kernel::Tunables;
 use virstor::patch::Patch;
 use virstor::repair::Options;
+use virstor_inspect::Heap;
+use virstor_inspect::document::check::Check;
 use virstor_inspect::document::repair::{BadPlan, PlanDisk, PlanPatch, RepairDocument, SavedPlan};
 use virstor_inspect::repair::{Plan, PlanError, plan};
-use virstor_inspect::{Heap, Stage};
 
 use crate::args::RepairArgs;
 use crate::change::{self, Change, Place};
@@ -22,7 +23,7 @@ use crate::disk::{Disk, HostDisk};
 use crate::failure::{Failure, Status, host_reason};
 use crate::heap;
 use crate::output::{self, note, shown};
-use crate::progress::Progress;
+use crate::progress::of_stages;
 use crate::size::human;
 use crate::verb::backup_map;
 
@@ -38,14 +39,11 @@ pub(crate) fn run(args: &RepairArgs) -> Result<Status, Failure> {
         convert_endian: args.convert_endian,
         only: (!args.only.is_empty()).then(|| args.only.iter().copied().collect()),
     };
-    let plan = with_progress(args, |progress| {
-        let look = virstor_inspect::Options { scan_len: args.input.scan, tunables: Tunables::default() };
-        plan(&heap, number, look, &options, progress).map_err(|error| plan_failure(&error))
-    })?;
-    let document = with_progress(args, |progress| {
-        RepairDocument::new(&heap, &plan, progress).map_err(|(label, error)| file_failure(&label, &error))
-    });
-    let mut document = document?;
+    let look = virstor_inspect::Options { scan_len: args.input.scan, tunables: Tunables::default() };
+    let plan = plan(&heap, number, look, &options, &mut of_stages(args.output))
+        .map_err(|error| plan_failure(&error))?;
+    let mut document = RepairDocument::new(&heap, &plan, &mut of_stages(args.output))
+        .map_err(|(label, error)| file_failure(&label, &error))?;
     if args.apply || args.plan_out.is_some() {
         refuse_rivals(args, &heap, number, &plan)?;
     }
@@ -106,22 +104,6 @@ fn status(has_work: bool, applied: bool, after: Verdict) -> Status {
     }
 }
 
-fn with_progress<T>(
-    args: &RepairArgs,
-    work: impl FnOnce(&mut virstor_inspect::heap::Progress<'_>) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let mut progress = Progress::new(args.output.progress, args.output.quiet);
-    work(&mut |stage: Stage<'_>, done, total| {
-        let what = match stage {
-            Stage::Searching(file) => format!("searching {file}"),
-            Stage::ReadingMap(file) => format!("checking the map on {file}"),
-            Stage::ReadingData(file) => format!("reading the data from {file} on"),
-        };
-        progress.report(&what, done, total);
-        ControlFlow::Continue(())
-    })
-}
-
 /// Refuses a set in which it is not clear what belongs to it, unless the user said so.
 fn refuse_rivals(
     args: &RepairArgs,
@@ -165,11 +147,9 @@ fn of_plan(heap: &Heap<Disk>, plan: &Plan<Disk>, patches: Vec<Patch>) -> Result<
 
 /// Looks at the files once more: they must be what the plan said they would be.
 fn confirm(args: &RepairArgs, name: Name, expected: &Verdict) -> Result<(), Failure> {
-    let heap = heap::open(&args.input, args.output, Tunables::default())?;
-    let verdicts = (0..heap.volumes().len())
-        .map(|number| with_progress(args, |progress| Ok(heap.check(number, progress).verdict())));
-    let found = verdicts.filter_map(Result::ok).any(|verdict| verdict == *expected);
-    if found {
+    let heap = heap::search(&args.input, args.output)?;
+    let verdict = |number| heap.check(number, &mut of_stages(args.output)).verdict();
+    if (0..heap.volumes().len()).any(|number| verdict(number) == *expected) {
         return Ok(());
     }
     Err(Failure::Operation(format!(
@@ -215,7 +195,7 @@ fn run_saved(args: &RepairArgs, heap: &Heap<Disk>, path: &Path) -> Result<Status
     let Some(number) = number else {
         return Err(Failure::Operation(format!("there is no volume {}/{} here", saved.volume, saved.id)));
     };
-    let before = with_progress(args, |progress| Ok(heap.check(number, progress).verdict()))?;
+    let before = heap.check(number, &mut of_stages(args.output)).verdict();
     if args.dry_run || change.is_empty() {
         if !args.output.quiet {
             note("the plan fits these files; nothing was written");
@@ -226,25 +206,22 @@ fn run_saved(args: &RepairArgs, heap: &Heap<Disk>, path: &Path) -> Result<Status
     let log = change.perform(args.undo_log.as_deref(), "repairing", args.output)?;
     let looked = heap::open(&args.input, args.output, Tunables::default())?;
     let after = heap::choose_one(&looked, &args.input, args.output)?;
-    let report = with_progress(args, |progress| {
-        let check = virstor_inspect::document::check::Check::new(&looked, &[after], false, progress);
-        Ok((check, looked.check(after, progress).verdict()))
-    });
-    let (check, verdict) = report?;
+    let Check { verdict, findings: left, .. } =
+        Check::new(&looked, &[after], false, &mut of_stages(args.output));
     let info = virstor_inspect::document::info::Info::new(&looked, &[after]);
     let document = RepairDocument {
         verdict: virstor_inspect::document::check::verdict(before),
-        verdict_after: virstor_inspect::document::check::verdict(verdict),
+        verdict_after: verdict,
         kernel_after: info.volumes[0].kernel.taste.clone(),
         applied: true,
         undo_log: Some(shown(&log)),
         plan: saved,
         declined: None,
-        left: check.findings,
+        left,
     };
     print(args, &document)?;
     change::tell_log(&log, args.output);
-    Ok(if verdict == Verdict::Clean { Status::Repaired } else { Status::Damage })
+    Ok(if verdict == "clean" { Status::Repaired } else { Status::Damage })
 }
 
 fn read_plan(path: &Path) -> Result<SavedPlan, Failure> {

@@ -1,31 +1,20 @@
 //! `report`: everything in one document, to be kept or sent.
 
-use std::ops::ControlFlow;
-
 use virstor::kernel::Tunables;
-use virstor_inspect::Stage;
 use virstor_inspect::document::report::Report;
 
 use super::MAP_MEMORY;
 use crate::args::ReportArgs;
 use crate::failure::{Failure, Status};
-use crate::progress::Progress;
+use crate::progress::of_stages;
 use crate::{heap, output};
 
 pub(crate) fn run(args: &ReportArgs) -> Result<Status, Failure> {
     let heap = heap::open(&args.input, args.output, Tunables::default())?;
     let all = args.input.volume.is_none();
     let chosen = heap::choose(&heap, &args.input);
-    let mut progress = Progress::new(args.output.progress, args.output.quiet);
-    let mut hears = |stage: Stage<'_>, done, total| {
-        if let Stage::ReadingMap(file) = stage {
-            progress.report(&format!("checking the map on {file}"), done, total);
-        }
-        ControlFlow::Continue(())
-    };
     let numbers = if all { None } else { Some(chosen.as_deref().unwrap_or_default()) };
-    let report = Report::new(&heap, numbers, MAP_MEMORY, &mut hears);
-    drop(progress);
+    let report = Report::new(&heap, numbers, MAP_MEMORY, &mut of_stages(args.output));
     if args.output.json {
         output::print_json(&report)?;
     } else {

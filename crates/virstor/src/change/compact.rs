@@ -12,6 +12,7 @@ use core::ops::{ControlFlow, Range};
 use super::moves::{Moves, steps};
 use super::sequence::{Sequence, homes};
 use super::{Place, Plan, SoundSet, map};
+use crate::block::Block;
 use crate::geometry::{ComponentIndex, VirtualChunk};
 use crate::io::{IoError, ReadAt};
 use crate::write::WriteError;
@@ -47,7 +48,7 @@ pub fn zero_chunks<D: ReadAt>(
     let failed = |component| move |error| WriteError::Io { component, error };
     let first = ComponentIndex(0);
     let chunks = map::allocated(set, &disks[&first]).map_err(failed(first))?;
-    let (mut zero, mut buffer) = (BTreeSet::new(), vec![0; LARGEST_PIECE]);
+    let (mut zero, mut buffer) = (BTreeSet::new(), Block::new(LARGEST_PIECE));
     for (done, (at, place)) in (0..).zip(&chunks) {
         if progress(done, chunks.len() as u64).is_break() {
             break;

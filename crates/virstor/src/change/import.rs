@@ -19,6 +19,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::{Place, SoundSet, fill, map};
+use crate::block::Block;
 use crate::geometry::{ComponentIndex, VirtualChunk};
 use crate::io::{IoError, ReadAt};
 use crate::patch::Patch;
@@ -136,7 +137,7 @@ impl<'a, I: ReadAt> Import<'a, I> {
         let (mut new_stretches, mut old_stretches, mut new) = (Vec::new(), Vec::new(), Vec::new());
         let (mut tally, mut needed) = (Tally::default(), 0);
         let chunk_size = set.volume.chunk_size.bytes();
-        let mut buffer = vec![0; BLOCK];
+        let mut buffer = Block::new(BLOCK);
         for number in 0..size.div_ceil(chunk_size) {
             let (at, start) = (VirtualChunk(number), number * chunk_size);
             let len = chunk_size.min(size - start);

@@ -1,7 +1,6 @@
 //! The deep check: what the data says that map and records do not.
 
 use alloc::collections::BTreeMap;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::{ControlFlow, Range};
 
@@ -9,6 +8,7 @@ use super::ownership::Ownership;
 use super::tally::chunk_room;
 use super::{Fault, Finding};
 use crate::assemble::{Component, Volume};
+use crate::block::Block;
 use crate::format::{ByteOrder, MAP_ENTRY_LEN};
 use crate::geometry::{ComponentIndex, PhysicalChunk};
 use crate::io::ReadAt;
@@ -54,7 +54,7 @@ pub fn deep<D: ReadAt>(
     hearers: &mut Hearers<'_>,
 ) -> Vec<Finding> {
     let owned = owned(volume, disks, order);
-    let mut deep = Deep { volume, buffer: vec![0; BLOCK], done: 0, total: 0, faults: Vec::new() };
+    let mut deep = Deep { volume, buffer: Block::new(BLOCK), done: 0, total: 0, faults: Vec::new() };
     deep.total = disks.values().map(ReadAt::size).sum();
     for (index, component) in &volume.components {
         let (disk, owners) = (&disks[index], owned.get(index));
@@ -90,7 +90,7 @@ fn owned<D: ReadAt>(
 
 struct Deep<'a> {
     volume: &'a Volume,
-    buffer: Vec<u8>,
+    buffer: Block,
     done: u64,
     total: u64,
     faults: Vec<Fault>,

@@ -11,6 +11,7 @@ use super::frame::{self, Kind, Reader};
 use super::header::Head;
 use super::perform::{AFTER_BYTES, AFTER_HASHES, AFTER_ZEROS, BEFORE_BYTES, BEFORE_ZEROS};
 use super::{BLOCK, DiskHeader, Header, cells, hash};
+use crate::block::Block;
 use crate::geometry::ComponentIndex;
 use crate::io::{IoError, ReadAt, WriteAt};
 use crate::patch::{PatchError, on};
@@ -354,7 +355,7 @@ impl<L: ReadAt> UndoLog<L> {
         len: u64,
     ) -> Result<Option<u64>, Mismatch> {
         let Some(end) = offset.checked_add(len).filter(|end| *end <= disk.size()) else { return Ok(None) };
-        let mut block = vec![0; usize::try_from(len).map_or(BLOCK, |len| len.min(BLOCK))];
+        let mut block = Block::new(usize::try_from(len).map_or(BLOCK, |len| len.min(BLOCK)));
         let mut hasher = XxHash64::with_seed(0);
         let mut start = offset;
         while start < end {

@@ -1,10 +1,10 @@
 //! Changing a set: log first, then the disks.
 
-use alloc::vec;
 use alloc::vec::Vec;
 
 use super::frame::{Kind, encode};
 use super::{Header, cells, hash};
+use crate::block::Block;
 use crate::geometry::ComponentIndex;
 use crate::io::{IoError, ReadAt, WriteAt};
 use crate::patch::{Patch, PatchError, apply, flush, groups, is_ambiguous, on};
@@ -223,7 +223,7 @@ impl<L: LogSink> Journal<L> {
         let Some(target) = patch.target() else { return Ok(0) };
         let len = target.range.end - target.range.start;
         let room = usize::try_from(len).map_or(PIECE, |len| len.min(PIECE));
-        let (mut before, mut after) = (vec![0; room], vec![0; room]);
+        let (mut before, mut after) = (Block::new(room), Block::new(room));
         let mut pieces = 0;
         let mut within = 0;
         while within < len {

@@ -6,6 +6,7 @@
 #[cfg(target_os = "linux")]
 mod in_kernel;
 
+use virstor::block::Block;
 use virstor::geometry::ComponentIndex;
 use virstor::io::ReadAt;
 use virstor::plan::ReadError;
@@ -56,7 +57,7 @@ pub(crate) fn perform(
         source: job.reader(),
         file,
         skip_zeros,
-        buffer: vec![0; usize::try_from(BLOCK).expect("a block is small")],
+        buffer: Block::new(usize::try_from(BLOCK).expect("a block is small")),
         #[cfg(target_os = "linux")]
         kernel: in_kernel::KernelCopy::default(),
     };
@@ -74,7 +75,7 @@ struct Copier<'a> {
     source: Reader,
     file: &'a HostFile,
     skip_zeros: bool,
-    buffer: Vec<u8>,
+    buffer: Block,
     #[cfg(target_os = "linux")]
     kernel: in_kernel::KernelCopy,
 }

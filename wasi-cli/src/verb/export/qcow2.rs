@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::ops::Range;
 
+use virstor::block::Block;
 use virstor::plan::SegmentPlace;
 use virstor_qcow2::{Layout, Piece, smallest_cluster_bits};
 
@@ -36,7 +37,7 @@ fn write(
     let bits = smallest_cluster_bits(job.len()).unwrap_or(CLUSTER_BITS).max(CLUSTER_BITS);
     let layout = Layout::new(job.len(), bits, DataRanges::new(job)).map_err(refused)?;
     let mut reader = job.reader();
-    let mut block = vec![0; usize::try_from(BLOCK).expect("a block is small").max(1 << bits)];
+    let mut block = Block::new(usize::try_from(BLOCK).expect("a block is small").max(1 << bits));
     let mut written = 0;
     for piece in layout.pieces(|| DataRanges::new(job), BLOCK) {
         let piece = piece.map_err(refused)?;

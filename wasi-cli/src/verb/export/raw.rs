@@ -1,5 +1,6 @@
 //! Raw images: every byte at its place; what is not written is a hole.
 
+use virstor::block::Block;
 use virstor::plan::{Segment, SegmentPlace};
 
 use super::Job;
@@ -47,7 +48,7 @@ fn split(job: &Job<'_>, segment: Segment, start: u64) -> impl Iterator<Item = Pi
 /// Writes the image to stdout, zeros and all.
 pub(crate) fn to_stdout(job: &Job<'_>, progress: &mut Progress) -> Result<(), Failure> {
     let mut reader = job.reader();
-    let mut block = vec![0; usize::try_from(BLOCK).expect("a block is small")];
+    let mut block = Block::new(usize::try_from(BLOCK).expect("a block is small"));
     let mut offset = job.range.start;
     while offset < job.range.end {
         let len = usize::try_from((job.range.end - offset).min(BLOCK)).expect("at most a block");
