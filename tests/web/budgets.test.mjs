@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { browsers, site } from './browsers.mjs';
 import { makeSet } from './sets.mjs';
-import { load, open, scratch } from './support.mjs';
+import { load, mapRead, open, scratch } from './support.mjs';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -50,7 +50,7 @@ describe('memory in Chromium', { skip: !site || !chromium }, () => {
     const allocated = (chunk) => chunk % 3 !== 0 && chunk < 600_000;
     const files = makeSet(scratch(test), { name: 'big', chunkSize: 4 * MIB, chunks, components: [2 ** 41, 2 ** 41], allocated });
     await open(page, files);
-    await page.until(() => window.virstor.index.value?.done === window.virstor.index.value?.chunks);
+    await mapRead(page);
     const runs = await page.evaluate(async () => (await window.virstor.engine.call('runs', [0, 300_000n, 50])).start.length);
     assert.equal(runs, 50);
     const memory = await engineMemory();

@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { browsers, site } from './browsers.mjs';
 import { makeSet } from './sets.mjs';
-import { copies, filesIn, goldenFolder, load, open, scratch, settled, virstor } from './support.mjs';
+import { copies, filesIn, goldenFolder, load, mapRead, open, scratch, settled, virstor } from './support.mjs';
 
 /** A file that has `size` bytes and takes no room. */
 function sparse(path, size) {
@@ -288,9 +288,21 @@ for (const { name, launch } of browsers) {
       const folder = scratch(test);
       const files = [0, 1, 2, 3].map((number) => sparse(join(folder, `big${number}`), 2 ** 31));
       await page.evaluate(() => window.virstor.close());
+      // By the page itself: the driver may look only when all is open.
+      await page.evaluate(() => {
+        const { cancelOpening, phase } = window.virstor;
+        const forget = phase.subscribe((now) => {
+          if (now !== 'opening') return;
+          setTimeout(() => {
+            forget();
+            window.stoppedWhile = phase.value;
+            cancelOpening();
+          }, 5);
+        });
+      });
       await page.setFiles('[data-pick=files]', files);
-      await page.until(() => window.virstor.phase.value === 'opening');
-      await page.evaluate(() => window.virstor.cancelOpening());
+      await page.until(() => window.stoppedWhile !== undefined);
+      assert.equal(await page.evaluate(() => window.stoppedWhile), 'opening');
       assert.equal((await page.evaluate(shown)).phase, 'empty');
       await open(page, copies(folder, '02-fresh-three'));
       assert.equal((await page.evaluate(shown)).verdict, 'clean');
@@ -301,7 +313,7 @@ for (const { name, launch } of browsers) {
       const sizes = Array(3).fill(4 * 2 ** 40);
       const files = makeSet(folder, { name: 'big', chunkSize: 2 ** 22, chunks: 2.5 * 2 ** 20, components: sizes, allocated: (chunk) => chunk % 1000 === 1 });
       await open(page, files);
-      await page.until(() => window.virstor.index.value?.done === window.virstor.index.value?.chunks);
+      await mapRead(page);
       const info = await virstor(folder, 'info', '--json', 'big0', 'big1', 'big2');
       assert.equal(await page.evaluate(() => window.virstor.engine.call('json', ['info'])), info.out);
       const { length, last } = await page.evaluate(async () => {
@@ -319,8 +331,7 @@ for (const { name, launch } of browsers) {
       const before = await page.evaluate(() => window.virstor.engine.call('json', ['info']));
       await page.evaluate(() => window.virstor.engine.kill('front'));
       await page.evaluate(() => window.virstor.engine.kill('back'));
-      await page.until(() => window.virstor.index.value !== null);
-      await page.until(() => window.virstor.index.value.done === window.virstor.index.value.chunks);
+      await mapRead(page);
       const picture = await page.evaluate(async () => (await window.virstor.engine.call('picture', [0, 0n, 0, 9])).data.length);
       assert.equal(picture, 9);
       assert.equal(await page.evaluate(() => window.virstor.engine.call('json', ['info'])), before);
@@ -333,17 +344,16 @@ for (const { name, launch } of browsers) {
       const outcome = page.evaluate(async () => {
         const { engine, composeImage, opened } = window.virstor;
         const request = { volume: 0, start: 0n, end: opened.value.info.volumes[0].virtual_size, format: 'raw', allowLost: true };
-        window.planned = false;
-        const progress = () => (window.planned = true);
-        const wait = () => new Promise((resolve) => setTimeout(resolve, 500));
+        [window.planned, window.cut] = [false, false];
         try {
-          // Held open until the file was cut.
+          // Held from when all is planned until the file was cut.
           const call = engine.call.bind(engine);
           engine.call = async (method, args, options) => {
-            if (method === 'hashBlob' && !window.planned) (window.planned = true), await wait();
+            if (method === 'hashBlob') window.planned = true;
+            while (window.planned && !window.cut) await new Promise((resolve) => setTimeout(resolve, 20));
             return call(method, args, options);
           };
-          await composeImage(engine, request, { name: 'x', sha256: true, progress });
+          await composeImage(engine, request, { name: 'x', sha256: true });
           return 'exported';
         } catch (error) {
           return error.code;
@@ -353,6 +363,7 @@ for (const { name, launch } of browsers) {
       });
       await page.until(() => window.planned === true);
       truncateSync(files[0], 1000);
+      await page.evaluate(() => (window.cut = true));
       assert.ok(['changed', 'io'].includes(await outcome), await outcome);
     });
 
@@ -567,7 +578,7 @@ for (const { name, launch } of browsers) {
         const applied = await virstor(folder, 'repair', '--quiet', '--apply-plan', 'plan.json', ...names);
         assert.equal(applied.status, whenDone, applied.err);
         await open(page, files);
-        await page.until(() => window.virstor.index.value?.done === window.virstor.index.value?.chunks);
+        await mapRead(page);
         assert.deepEqual(foreseen, await page.evaluate(drawn, 'picture', [0]), 'the map after is drawn as it comes out');
       });
     }

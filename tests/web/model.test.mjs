@@ -99,6 +99,8 @@ test('what is no address, or is outside, says so', () => {
 test('a place is told in every unit', () => {
   const values = everyUnit(131584n, ground).map((unit) => unit.value);
   assert.deepEqual(values, ['0x20200', '131584', '257', '1 + 512', '1.568603%']);
+  const copied = everyUnit(131584n, ground).map((unit) => unit.copied);
+  assert.deepEqual(copied, ['0x20200', '131584', '257', '1', '1.568603%'], 'what other programs take');
   const share = (offset, size) => everyUnit(offset, { ...ground, size }).at(-1).value;
   assert.deepEqual([share(0n, 0n), share(4n, 8n), share(2n ** 60n - 1n, 2n ** 60n)], ['0%', '50%', '99.999999%']);
 });

@@ -70,3 +70,23 @@ export function settled(page) {
     return phase.value === 'failed' || problem.value !== null || (phase.value === 'open' && checked.value !== null);
   });
 }
+
+/** Waits until the map of the chosen volume was read to its end. */
+export function mapRead(page) {
+  return page.until(() => {
+    const { index } = window.virstor;
+    // None of it is not all of it.
+    return index.value !== null && index.value.done === index.value.chunks;
+  });
+}
+
+/** Performs the command that `text` finds first. Keys that come before the list has the focus are shortcuts. */
+export async function command(page, text) {
+  await page.press('Control+k');
+  await page.until(() => document.activeElement?.matches('dialog[open] [role=combobox]'));
+  await page.type(text);
+  await page.until((wanted) => document.activeElement?.value === wanted, text);
+  // The list is drawn after what was typed.
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve))));
+  await page.press('Enter');
+}

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { browsers, site } from './browsers.mjs';
 import { makeSet } from './sets.mjs';
-import { filesIn, goldenFolder, load, open, scratch, settled, virstor } from './support.mjs';
+import { command, filesIn, goldenFolder, load, mapRead, open, scratch, settled, virstor } from './support.mjs';
 
 const chromium = browsers.find(({ name }) => name === 'Chromium');
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -76,8 +76,10 @@ describe('views', { skip: !site || !chromium }, () => {
         }
         for (const key of ['?', 'Control+k']) {
           await page.page.keyboard.press(key);
+          await page.until(() => document.querySelector('dialog[open]') !== null);
           await judge(`dialog of ${key}`);
           await page.page.keyboard.press('Escape');
+          await page.until(() => document.querySelector('dialog[open]') === null);
         }
         assert.deepEqual(found, []);
         assert.deepEqual(page.errors, []);
@@ -91,8 +93,8 @@ describe('views', { skip: !site || !chromium }, () => {
     await open(page, pathsOf('ufs2-little'));
     await show(page, 'map');
     await page.click('.rows tbody tr:nth-child(3) button');
-    const place = await page.evaluate(() => location.hash);
     await page.until(() => document.querySelector('.rows tr.here') !== null);
+    const place = await page.evaluate(() => location.hash);
     await page.until(() => document.querySelector('.lane canvas:not([aria-valuetext="nothing selected"])') !== null);
     await page.click('.place .buttons button:nth-child(2)');
     await page.until(() => location.hash.includes('in=c'));
@@ -120,11 +122,9 @@ describe('views', { skip: !site || !chromium }, () => {
     const page = await load(browser, site);
     for (const set of ['15-map-provider-out-of-range', 'ufs2-little']) {
       await open(page, pathsOf(set));
-      await page.until(() => window.virstor.index.value?.done === window.virstor.index.value?.chunks);
+      await mapRead(page);
       const saved = page.page.waitForEvent('download');
-      await page.page.keyboard.press('Control+k');
-      await page.page.keyboard.type('save the map as json');
-      await page.page.keyboard.press('Enter');
+      await command(page, 'save the map as json');
       const { out } = await virstor(goldenFolder(set), 'map', '--json', ...filesIn(goldenFolder(set)));
       assert.equal(readFileSync(await (await saved).path(), 'utf8'), out, set);
     }
@@ -134,14 +134,12 @@ describe('views', { skip: !site || !chromium }, () => {
   it('save the map as a mapfile as the program prints it, as a table, and as a picture', async () => {
     const page = await load(browser, site);
     await open(page, pathsOf('15-map-provider-out-of-range'));
-    await page.until(() => window.virstor.index.value?.done === window.virstor.index.value?.chunks);
+    await mapRead(page);
     const folder = goldenFolder('15-map-provider-out-of-range');
     const files = filesIn(folder);
-    const save = async (command) => {
+    const save = async (what) => {
       const saved = page.page.waitForEvent('download');
-      await page.page.keyboard.press('Control+k');
-      await page.page.keyboard.type(command);
-      await page.page.keyboard.press('Enter');
+      await command(page, what);
       const download = await saved;
       return { name: download.suggestedFilename(), bytes: readFileSync(await download.path()) };
     };
@@ -268,6 +266,7 @@ describe('views', { skip: !site || !chromium }, () => {
     await open(page, pathsOf('15-map-provider-out-of-range'));
     await page.setFiles('[data-pick=other]', pathsOf('19-map-two-on-one'));
     await page.until(() => document.querySelector('[data-compare=maps]') !== null);
+    await page.until(() => document.querySelector('[data-compare=maps] tbody tr') !== null);
     const rows = await page.evaluate(() => Array.from(document.querySelectorAll('[data-compare=maps] tbody tr'), (row) => row.innerText));
     assert.deepEqual(rows.map((row) => row.split('\t')[0]), ['0xa0000', '0xe0000']);
     assert.deepEqual(page.errors, []);
@@ -352,6 +351,7 @@ for (const { name, launch } of browsers) {
       await press('Enter');
       await reached('#hex?at=0x1fe0000');
       await press('g');
+      await page.until(() => document.activeElement?.id === 'address');
       await type('c16');
       await press('Enter');
       await reached('#hex?at=0x200000');
@@ -359,13 +359,11 @@ for (const { name, launch } of browsers) {
       await tabTo('.dump-rows');
       await press('ArrowDown', 'Shift+ArrowRight');
       await reached('#hex?at=0x200011');
-      assert.equal(await page.evaluate(() => document.querySelectorAll('.cells .on').length), 2);
-      await press('Control+k');
-      await type('hilb');
-      await press('Enter');
+      await page.until(() => document.querySelectorAll('.cells .on').length === 2);
+      await command(page, 'hilb');
       await page.until(() => location.hash.startsWith('#map?layout=hilbert'));
       await press('?');
-      assert.equal(await page.evaluate(() => document.querySelector('dialog[open] h2').textContent), 'Keyboard shortcuts');
+      await page.until(() => document.querySelector('dialog[open] h2')?.textContent === 'Keyboard shortcuts');
       await press('Escape');
       await page.until(() => document.querySelector('dialog[open]') === null);
       await press('6');

@@ -93,6 +93,11 @@ impl MapIndex {
     pub fn step(&mut self, chunks: u64) -> bool {
         let size = self.reader.volume().size();
         let end = self.next.saturating_add(chunks.saturating_mul(self.chunk_size())).min(size);
+        if self.next == 0 {
+            // Not before: of most volumes nobody looks at the map, and a page may be given very many.
+            let tiles = self.reader.volume().virtual_chunks().div_ceil(1 << self.tile_bits);
+            self.found.tiles.reserve_exact(usize::try_from(tiles).expect("they are bounded"));
+        }
         // A stretch of entries without a map is one segment, however long.
         for segment in self.reader.segments(self.next..end) {
             self.found.take(&segment);
@@ -245,6 +250,7 @@ fn lanes(volume: &Volume) -> Result<Vec<Option<Lane>>, u64> {
 }
 
 impl Found {
+    #[inline]
     fn take(&mut self, segment: &Segment) {
         let tiles = &mut self.tiles;
         self.painter.take(segment, &mut |cell| tiles.push(cell));
@@ -270,14 +276,25 @@ impl Lane {
     }
 
     /// Notes that `len` bytes from `start` of the volume on lie at `offset`.
+    #[inline]
     fn own(&mut self, start: u64, offset: u64, len: u64, chunk_size: ChunkSize) {
         let (first, within) = chunk_size.split(offset);
         let end = (first.0 + chunk_size.chunks_in(within + len)).min(self.chunks);
-        for (chunk, owner) in (first.0..end).zip(chunk_size.split(start).0.0..) {
-            let place = usize::try_from(chunk).expect("it is below the number of chunks");
-            self.used[place / 64] |= 1 << (place % 64);
-            if let Some(owners) = &mut self.owners {
-                owners[place] = u32::try_from(owner).unwrap_or(NOBODY);
+        if first.0 >= end {
+            return;
+        }
+        let Words { first: word, last, head, tail } = Words::of(first.0..end);
+        if word == last {
+            self.used[word] |= head & tail;
+        } else {
+            self.used[word] |= head;
+            self.used[word + 1..last].fill(u64::MAX);
+            self.used[last] |= tail;
+        }
+        if let Some(owners) = &mut self.owners {
+            let virtual_chunk = u32::try_from(chunk_size.split(start).0.0).unwrap_or(NOBODY);
+            for (owner, chunk) in owners[place(first.0)..place(end)].iter_mut().zip(virtual_chunk..) {
+                *owner = chunk;
             }
         }
     }
@@ -299,10 +316,7 @@ impl Lane {
         if start >= end {
             return 0;
         }
-        let place = |chunk: u64| usize::try_from(chunk / 64).expect("it is below the number of chunks");
-        let (first, last) = (place(start), place(end - 1));
-        let head = u64::MAX << (start % 64);
-        let tail = u64::MAX >> (63 - (end - 1) % 64);
+        let Words { first, last, head, tail } = Words::of(start..end);
         let words = self.used[first..=last].iter().enumerate();
         let ones = words.map(|(index, word)| {
             let head = if index == 0 { head } else { u64::MAX };
@@ -311,4 +325,32 @@ impl Lane {
         });
         ones.sum()
     }
+}
+
+/// Where the bits of a range of chunks are.
+struct Words {
+    first: usize,
+    last: usize,
+    /// Which bits of the first word, and of the last one: both, where that is the same.
+    head: u64,
+    tail: u64,
+}
+
+impl Words {
+    /// Of a range that is not empty.
+    #[inline]
+    fn of(chunks: Range<u64>) -> Self {
+        let last = chunks.end - 1;
+        Self {
+            first: place(chunks.start / 64),
+            last: place(last / 64),
+            head: u64::MAX << (chunks.start % 64),
+            tail: u64::MAX >> (63 - last % 64),
+        }
+    }
+}
+
+#[inline]
+fn place(chunk: u64) -> usize {
+    usize::try_from(chunk).expect("it is below the number of chunks")
 }

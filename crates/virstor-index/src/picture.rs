@@ -19,6 +19,18 @@ pub struct Cell {
     pub component: u16,
 }
 
+impl Cell {
+    /// The cell that is at this place from end to end.
+    #[inline]
+    fn whole(place: SegmentPlace) -> Self {
+        match place {
+            SegmentPlace::Hole => Self { data: 0, lost: 0, component: NO_COMPONENT },
+            SegmentPlace::Lost(_) => Self { data: 0, lost: u8::MAX, component: NO_COMPONENT },
+            SegmentPlace::Data { component, .. } => Self { data: u8::MAX, lost: 0, component: component.0 },
+        }
+    }
+}
+
 /// `part` of `whole` in 255ths.
 #[must_use]
 pub fn share(part: u64, whole: u64) -> u8 {
@@ -28,7 +40,9 @@ pub fn share(part: u64, whole: u64) -> u8 {
     if part >= whole {
         return u8::MAX;
     }
-    let scaled = u128::from(part) * 255 / u128::from(whole);
+    // A division of 128 bits for each cell would take long; what is shifted out instead is less than a part in 2^47.
+    let shift = 8_u32.saturating_sub(whole.leading_zeros());
+    let scaled = (part >> shift) * 255 / (whole >> shift);
     u8::try_from(scaled.clamp(1, 254)).expect("it was clamped")
 }
 
@@ -55,11 +69,18 @@ impl Painter {
     }
 
     /// Takes the segment that comes next, and hands every cell it completes to `done`.
+    #[inline]
     pub fn take(&mut self, segment: &Segment, done: &mut impl FnMut(Cell)) {
         let mut rest = segment.len;
         let mut at = segment.start;
         while rest > 0 {
             let end = self.start.saturating_add(self.cell_size).min(self.end);
+            if at == self.start && rest >= end - at {
+                // There may be very many that are filled by nothing else.
+                (self.start, at, rest) = (end, end, rest - (end - at));
+                done(Cell::whole(segment.place));
+                continue;
+            }
             let here = rest.min(end - at);
             match segment.place {
                 SegmentPlace::Hole => {}
@@ -99,12 +120,15 @@ impl Painter {
 /// Cells of equal size as one.
 #[must_use]
 pub fn merge(cells: &[Cell]) -> Cell {
-    let sum = |of: fn(&Cell) -> u8| cells.iter().map(|cell| u64::from(of(cell))).sum::<u64>();
-    let whole = 255 * cells.len() as u64;
-    let (data, lost) = (share(sum(|cell| cell.data), whole), share(sum(|cell| cell.lost), whole));
+    let (mut data, mut lost) = (0_u64, 0_u64);
     let (mut component, mut lead) = (NO_COMPONENT, 0_u64);
-    for cell in cells.iter().filter(|cell| cell.data > 0) {
+    for cell in cells {
         let weight = u64::from(cell.data);
+        data += weight;
+        lost += u64::from(cell.lost);
+        if weight == 0 {
+            continue;
+        }
         if cell.component == component {
             lead += weight;
         } else if lead >= weight {
@@ -113,7 +137,8 @@ pub fn merge(cells: &[Cell]) -> Cell {
             (component, lead) = (cell.component, weight - lead);
         }
     }
-    Cell { data, lost, component }
+    let whole = 255 * cells.len() as u64;
+    Cell { data: share(data, whole), lost: share(lost, whole), component }
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ impl Runs {
     }
 
     /// Takes the segment that comes next.
+    #[inline]
     pub fn take(&mut self, segment: &Segment) {
         match &mut self.last {
             Some(last) if last.goes_on_in(segment) => last.len += segment.len,
@@ -39,21 +40,28 @@ impl Runs {
         }
     }
 
+    #[inline]
     fn begin(&mut self, start: u64) {
         if self.count & (self.step - 1) == 0 {
             if self.starts.len() == MOST {
-                let mut number = 0;
-                self.starts.retain(|_| {
-                    number += 1;
-                    number % 2 == 1
-                });
-                self.step *= 2;
+                self.thin_out();
             }
             if self.count & (self.step - 1) == 0 {
                 self.starts.push(start);
             }
         }
         self.count += 1;
+    }
+
+    /// Keeps every other start.
+    #[cold]
+    fn thin_out(&mut self) {
+        let mut number = 0;
+        self.starts.retain(|_| {
+            number += 1;
+            number % 2 == 1
+        });
+        self.step *= 2;
     }
 
     /// A run at or before `number` whose first byte is known, and that byte.

@@ -9,6 +9,7 @@ pub struct ComponentIndex(pub u16);
 
 impl ComponentIndex {
     /// As an index into a slice of components.
+    #[inline]
     #[must_use]
     pub fn as_usize(self) -> usize {
         usize::from(self.0)
@@ -42,12 +43,14 @@ impl ChunkSize {
     }
 
     /// In bytes.
+    #[inline]
     #[must_use]
     pub fn bytes(self) -> u64 {
         u64::from(self.0.get())
     }
 
     /// Where `chunk` starts on its component, in bytes. Cannot overflow: both factors have 32 bits.
+    #[inline]
     #[must_use]
     pub fn offset_of(self, chunk: PhysicalChunk) -> u64 {
         u64::from(chunk.0) * self.bytes()

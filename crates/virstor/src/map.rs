@@ -10,7 +10,7 @@ use core::ops::ControlFlow;
 
 use crate::block::Block;
 use crate::format::{ByteOrder, MAP_ENTRY_LEN, MapEntry};
-use crate::geometry::{ComponentIndex, PhysicalChunk, VirtualChunk};
+use crate::geometry::{ComponentIndex, VirtualChunk};
 use crate::io::{IoError, ReadAt};
 use crate::ordered::Map;
 
@@ -262,9 +262,14 @@ pub fn is_valid(entry: MapEntry, bounds: &Bounds) -> bool {
 
 #[inline]
 fn is_zero(bytes: &[u8]) -> bool {
-    let (words, rest) = bytes.as_chunks::<64>();
-    let ored = |word: &[u8; 64]| word.iter().fold(0, |all, byte| all | byte) == 0;
-    words.iter().all(ored) && rest.iter().all(|byte| *byte == 0)
+    let (groups, rest) = bytes.as_chunks::<64>();
+    groups.iter().all(|group| are_zero(group.as_chunks().0)) && rest.iter().all(|byte| *byte == 0)
+}
+
+/// By words: a browser's processor is not known to have wider ones, and takes bytes one at a time.
+#[inline]
+fn are_zero(entries: &[[u8; MAP_ENTRY_LEN]]) -> bool {
+    entries.iter().fold(0, |all, entry| all | u64::from_ne_bytes(*entry)) == 0
 }
 
 /// Bytes of a page: what a random lookup reads.
@@ -477,17 +482,79 @@ impl Page {
 /// How many of the entries name one chunk after the other, from `first` on, which is the first of them.
 #[inline]
 fn row_len(entries: &[[u8; MAP_ENTRY_LEN]], first: MapEntry, order: ByteOrder) -> usize {
-    let chunks = first.chunk.0..=u32::MAX;
-    let goes_on = |(bytes, chunk): &(&[u8; MAP_ENTRY_LEN], u32)| {
-        MapEntry::decode(**bytes, order) == MapEntry { chunk: PhysicalChunk(*chunk), ..first }
+    let most = usize::try_from(u32::MAX - first.chunk.0).map_or(usize::MAX, |after| after.saturating_add(1));
+    let entries = &entries[..entries.len().min(most)];
+    // As a number in its byte order an entry has its chunk at the upper end or at the lower one.
+    match order {
+        ByteOrder::Little => count_on(entries, u64::from_le_bytes, 1 << 32),
+        ByteOrder::Big => count_on(entries, u64::from_be_bytes, 1),
+    }
+}
+
+/// How many of the entries are numbers that grow by `step`.
+#[inline]
+fn count_on(
+    entries: &[[u8; MAP_ENTRY_LEN]],
+    number: impl Fn([u8; MAP_ENTRY_LEN]) -> u64,
+    step: u64,
+) -> usize {
+    let mut next = number(entries[0]);
+    let goes_on = |entry: &&[u8; MAP_ENTRY_LEN]| {
+        let same = number(**entry) == next;
+        next = next.wrapping_add(step);
+        same
     };
-    entries.iter().zip(chunks).take_while(goes_on).count()
+    entries.iter().take_while(goes_on).count()
 }
 
 #[inline]
 fn leading_zeros(entries: &[[u8; MAP_ENTRY_LEN]]) -> usize {
-    let groups = entries.as_chunks::<64>().0;
-    let zero_groups = groups.iter().take_while(|group| is_zero(group.as_flattened())).count();
-    let rest = &entries[zero_groups * 64..];
-    zero_groups * 64 + rest.iter().take_while(|entry| **entry == [0; MAP_ENTRY_LEN]).count()
+    let groups = entries.as_chunks::<8>().0;
+    let zero_groups = groups.iter().take_while(|group| are_zero(*group)).count();
+    let rest = &entries[zero_groups * 8..];
+    zero_groups * 8 + rest.iter().take_while(|entry| **entry == [0; MAP_ENTRY_LEN]).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::PhysicalChunk;
+
+    #[test]
+    fn rows_and_holes_end_where_the_entries_cease_to_be_alike() {
+        let entry = |flags, component, chunk| MapEntry {
+            flags,
+            component: ComponentIndex(component),
+            chunk: PhysicalChunk(chunk),
+        };
+        let last = u32::MAX;
+        let cases: [(&[MapEntry], usize); 8] = [
+            (&[entry(1, 0, 7)], 1),
+            (&[entry(1, 0, 7), entry(1, 0, 8), entry(1, 0, 9), entry(1, 0, 9)], 3),
+            (&[entry(1, 0, 7), entry(1, 1, 8)], 1),
+            (&[entry(1, 0, 7), entry(3, 0, 8)], 1),
+            (&[entry(1, 0, 0xffff), entry(1, 0, 0x1_0000), entry(1, 0, 0x1_0001)], 3),
+            // Behind the last chunk that has a number there is none, whatever the bytes say.
+            (&[entry(1, 0, last - 1), entry(1, 0, last), entry(1, 0, 0), entry(1, 0, 1)], 2),
+            (&[entry(1, 0, last), entry(1, 1, 0)], 1),
+            (&[entry(0, u16::MAX, last), entry(1, 0, 0)], 1),
+        ];
+        for (entries, wanted) in cases {
+            for order in [ByteOrder::Little, ByteOrder::Big] {
+                let bytes: Vec<_> = entries.iter().map(|entry| entry.encode(order)).collect();
+                assert_eq!(row_len(&bytes, entries[0], order), wanted, "{entries:?} {order:?}");
+            }
+        }
+        for zeros in 0..40 {
+            let mut entries = vec![[0; MAP_ENTRY_LEN]; zeros];
+            assert_eq!(leading_zeros(&entries), zeros);
+            for byte in 0..MAP_ENTRY_LEN {
+                let mut other = [0; MAP_ENTRY_LEN];
+                other[byte] = 0x80;
+                entries.splice(zeros.., [other, [0; MAP_ENTRY_LEN]]);
+                assert_eq!(leading_zeros(&entries), zeros);
+                assert!(!is_zero(entries.as_flattened()));
+            }
+        }
+    }
 }

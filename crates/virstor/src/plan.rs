@@ -57,12 +57,14 @@ pub enum Lost {
 
 impl Segment {
     /// First byte behind it.
+    #[inline]
     #[must_use]
     pub fn end(&self) -> u64 {
         self.start + self.len
     }
 
     /// Whether `next`, which follows it on the device, also follows it where the bytes are.
+    #[inline]
     #[must_use]
     pub fn goes_on_in(&self, next: &Self) -> bool {
         match (self.place, next.place) {
@@ -157,6 +159,8 @@ impl<D: ReadAt> VolumeReader<D> {
             map: self.map.as_mut(),
             next: range.start,
             end: range.end,
+            end_chunk: self.volume.chunk_size.chunks_in(range.end),
+            here: None,
             pending: None,
         }
     }
@@ -247,7 +251,20 @@ pub struct Segments<'a, D> {
     map: Option<&'a mut MapPages<D>>,
     next: u64,
     end: u64,
+    /// The chunk behind the last that the range touches.
+    end_chunk: u64,
+    /// The component that was met last: most often it is the next one, too.
+    here: Option<Here>,
     pending: Option<Segment>,
+}
+
+/// What is known of a component.
+#[derive(Debug, Clone)]
+struct Here {
+    index: ComponentIndex,
+    len: u64,
+    /// Bytes of it that are not known to be unreadable.
+    clean: Range<u64>,
 }
 
 impl<D: ReadAt> Iterator for Segments<'_, D> {
@@ -272,14 +289,15 @@ impl<D: ReadAt> Iterator for Segments<'_, D> {
 
 impl<D: ReadAt> Segments<'_, D> {
     /// The longest stretch from `next` on that one look into the map gives.
+    #[inline]
     fn piece(&mut self) -> Segment {
         let chunk_size = self.volume.chunk_size.bytes();
         let (chunk, within) = self.volume.chunk_size.split(self.next);
         let rest = self.end - self.next;
-        let wanted = self.volume.chunk_size.chunks_in(within + rest);
+        let wanted = self.end_chunk - chunk.0;
         let map = self.map.as_mut().filter(|map| chunk.0 < map.entries());
-        let run = map.map_or(Run::Unreadable(u64::MAX), |map| map.run(chunk, wanted));
-        let len_of = |chunks: u64| chunks.saturating_mul(chunk_size).saturating_sub(within).min(rest);
+        let run = map.map_or(Run::Unreadable(wanted), |map| map.run(chunk, wanted));
+        let len_of = |chunks: u64| (chunks.min(wanted) * chunk_size - within).min(rest);
         let (chunks, place) = match run {
             Run::Zero(chunks) => (chunks, SegmentPlace::Hole),
             Run::Unreadable(chunks) => (chunks, SegmentPlace::Lost(Lost::NoMap)),
@@ -291,38 +309,69 @@ impl<D: ReadAt> Segments<'_, D> {
 
     /// `len` bytes of allocated chunks that lie in a row, from byte `within` of the first on, as far as they share a
     /// place.
-    fn within_row(&self, entry: MapEntry, within: u64, len: u64) -> Segment {
+    #[inline]
+    fn within_row(&mut self, entry: MapEntry, within: u64, len: u64) -> Segment {
         let start = self.next;
         let lost = |why, len| Segment { start, len, place: SegmentPlace::Lost(why) };
         if !is_valid(entry, self.bounds) {
             return lost(Lost::BadEntry, len);
         }
-        let Some(component) = self.volume.components.get(&entry.component) else {
+        let Some(component_len) = self.go_to(entry.component) else {
             return lost(Lost::MissingComponent(entry.component), len);
         };
         let valid = self.valid_chunks_from(entry) * self.volume.chunk_size.bytes() - within;
         let offset = self.volume.chunk_size.offset_of(entry.chunk) + within;
-        let there = component.len.saturating_sub(offset).min(len).min(valid);
+        let there = component_len.saturating_sub(offset).min(len).min(valid);
         if there == 0 {
             return lost(Lost::PastEnd(entry.component), len);
         }
         self.readable(entry.component, offset, there)
     }
 
-    /// The first of the `len` bytes from `offset` of a component on that are alike in being readable.
-    fn readable(&self, component: ComponentIndex, offset: u64, len: u64) -> Segment {
-        let disk = self.disks.get(&component);
-        let bad = disk.and_then(|disk| disk.unreadable(offset..offset + len));
-        let (len, place) = match bad {
-            Some(bad) if bad.start == offset => {
-                (bad.end - bad.start, SegmentPlace::Lost(Lost::BadArea(component)))
+    /// The length of a component, unless it is missing.
+    #[inline]
+    fn go_to(&mut self, index: ComponentIndex) -> Option<u64> {
+        if self.here.as_ref().is_none_or(|here| here.index != index) {
+            let component = self.volume.components.get(&index)?;
+            self.here = Some(Here { index, len: component.len, clean: 0..0 });
+        }
+        self.here.as_ref().map(|here| here.len)
+    }
+
+    /// The first of the `len` bytes from `offset` of the component at hand on that are alike in being readable.
+    #[inline]
+    fn readable(&mut self, component: ComponentIndex, offset: u64, len: u64) -> Segment {
+        let (mut place, mut there) = (SegmentPlace::Data { component, offset }, len);
+        let known =
+            self.here.as_ref().filter(|here| here.clean.start <= offset && offset + len <= here.clean.end);
+        if known.is_none() {
+            match self.look_for_bad(component, offset) {
+                Ok(clean) => there = len.min(clean),
+                Err(bad) => (place, there) = (SegmentPlace::Lost(Lost::BadArea(component)), len.min(bad)),
             }
-            bad => (bad.map_or(len, |bad| bad.start - offset), SegmentPlace::Data { component, offset }),
+        }
+        Segment { start: self.next, len: there, place }
+    }
+
+    /// How many bytes from `offset` on are not known to be unreadable, or how many are.
+    #[cold]
+    fn look_for_bad(&mut self, component: ComponentIndex, offset: u64) -> Result<u64, u64> {
+        let end = self.here.as_ref().map_or(offset, |here| here.len);
+        let bad = self.disks.get(&component).and_then(|disk| disk.unreadable(offset..end));
+        let clean = match bad {
+            Some(bad) if bad.start == offset => return Err(bad.end - bad.start),
+            Some(bad) => offset..bad.start,
+            None => offset..end,
         };
-        Segment { start: self.next, len, place }
+        let len = clean.end - clean.start;
+        if let Some(here) = &mut self.here {
+            here.clean = clean;
+        }
+        Ok(len)
     }
 
     /// How many chunks may be named from that of a valid entry on.
+    #[inline]
     fn valid_chunks_from(&self, entry: MapEntry) -> u64 {
         let bounds = self.bounds[entry.component.as_usize()].expect("the component is there");
         u64::from(bounds.chunk_count - entry.chunk.0)

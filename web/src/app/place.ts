@@ -122,7 +122,9 @@ effect(() => {
   const found = (result: Linked) => {
     if (mine === asked) linked.value = result;
   };
-  if (!shown || route.value.at === null || where.kind === 'file' || size.value === 0n) return found(NOWHERE);
+  // The bytes begin with the first one selected; the map begins without.
+  const nowhere = route.value.at === null && route.value.view !== 'hex';
+  if (!shown || nowhere || where.kind === 'file' || size.value === 0n) return found(NOWHERE);
   resolve(where, offset).then(found, () => found(NOWHERE));
 });
 

@@ -19,17 +19,24 @@ export async function look(): Promise<void> {
   if (looking || document.hidden || phase.value !== 'open') return;
   looking = true;
   const list = files.value;
-  const found = await changed(list.slice(0, MOST));
+  const found = await changedOf(list);
   looking = false;
   // What was opened in the meantime is looked at the next time.
-  if (list === files.value) stale.value = found.map(({ label }) => label);
+  if (list === files.value) stale.value = found;
 }
 
-/** Leaves out what has changed: it is picked again, and its old self cannot be read, or reads like the new one. */
+async function changedOf(list: readonly WireFile[]): Promise<string[]> {
+  return (await changed(list.slice(0, MOST))).map(({ label }) => label);
+}
+
+/**
+ * Leaves out what has changed: it is picked again, and its old self cannot be read, or reads like the new one. What is
+ * shown about it stays until the new one takes its place.
+ */
 export async function leaveOutStale(added: readonly WireFile[]): Promise<void> {
+  const list = files.value;
   const known = stale.value;
-  await look();
-  const gone = new Set([...known, ...stale.value, ...(await again(files.value, added))]);
+  const gone = new Set([...known, ...(await changedOf(list)), ...(await again(list, added))]);
   if (gone.size > 0) files.value = files.value.filter(({ label }) => !gone.has(label));
 }
 

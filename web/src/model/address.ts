@@ -72,15 +72,30 @@ export function explain(address: Address): string {
   return 'Write 0x1f00, 4096, 4M, s8 (sector), c3 (chunk), 50% or end; + and - count from here.';
 }
 
-/** The same place in every unit, for reading and copying. */
-export function everyUnit(offset: bigint, ground: Ground): { label: string; value: string }[] {
+/** The same place in one unit, for reading, and what of it is copied: what other programs take. */
+export interface Unit {
+  label: string;
+  value: string;
+  copied: string;
+  /** What that is. */
+  what: string;
+}
+
+/** The same place in every unit. */
+export function everyUnit(offset: bigint, ground: Ground): Unit[] {
   const { size, chunkSize, sectorSize } = ground;
+  const whole = (label: string, value: string, what: string) => ({ label, value, copied: value, what });
+  // Of 'sector 3 + 17' nothing but the 3 can be given to dd.
+  const counted = (label: string, unit: bigint) => {
+    const number = (offset / unit).toString();
+    return { label, value: number + rest(offset % unit), copied: number, what: `number of the ${label}` };
+  };
   return [
-    { label: 'hexadecimal', value: `0x${offset.toString(16)}` },
-    { label: 'decimal', value: offset.toString() },
-    { label: 'sector', value: `${offset / sectorSize}${rest(offset % sectorSize)}` },
-    { label: 'chunk', value: `${offset / chunkSize}${rest(offset % chunkSize)}` },
-    { label: 'percent', value: percent(offset, size) },
+    whole('hexadecimal', `0x${offset.toString(16)}`, 'hexadecimal address'),
+    whole('decimal', offset.toString(), 'decimal address'),
+    counted('sector', sectorSize),
+    counted('chunk', chunkSize),
+    whole('percent', percent(offset, size), 'address in percent'),
   ];
 }
 

@@ -41,12 +41,12 @@ export function Place() {
       </h3>
       <p>{state === null ? 'No byte of the volume lies here.' : `This is ${STATES[state] ?? 'unknown'}.`}</p>
       <dl class="facts">
-        {units.map(({ label, value }) => (
+        {units.map(({ label, value, copied, what }) => (
           <div key={label}>
             <dt>{label}</dt>
             <dd>
               <code>{value}</code>
-              <Copy text={value} what={`${label} address`} />
+              <Copy text={copied} what={what} />
             </dd>
           </div>
         ))}

@@ -426,12 +426,12 @@ function Inspector() {
         </div>
       )}
       <dl class="facts">
-        {everyUnit(here, ground.value).map(({ label, value }) => (
+        {everyUnit(here, ground.value).map(({ label, value, copied, what }) => (
           <div key={label}>
             <dt>{label}</dt>
             <dd>
               <code>{value}</code>
-              <Copy text={value} what={`${label} address`} />
+              <Copy text={copied} what={what} />
             </dd>
           </div>
         ))}

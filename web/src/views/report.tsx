@@ -26,6 +26,7 @@ const KINDS: { kind: Kind; title: string; about: string; ending: string }[] = [
 
 /** What a report is: what is shown of it, and what is saved. */
 interface Content {
+  kind: Kind;
   text: string;
   saved: string | Blob;
 }
@@ -33,15 +34,17 @@ interface Content {
 const chosen = signal<Kind>('markdown');
 
 export function Report() {
-  const [content, setContent] = useState<Content | null>(null);
+  const [made, setMade] = useState<Content | null>(null);
   const kind = chosen.value;
+  // What was made of another kind is not saved under the name of this one.
+  const content = made?.kind === kind ? made : null;
   const { about, ending } = KINDS.find((other) => other.kind === kind)!;
   const ready = checked.value !== null;
   useEffect(() => {
     let current = true;
-    setContent(null);
+    setMade(null);
     make(kind).then(
-      (made) => current && setContent(made),
+      (content) => current && setMade(content),
       (error: unknown) => current && fail(error),
     );
     return () => {
@@ -93,7 +96,7 @@ function shortened(text: string): string {
 async function make(kind: Kind): Promise<Content> {
   if (kind === 'specimen') return specimen();
   const text = kind === 'markdown' ? await engine.call('reportText', []) : await engine.call('json', [kind]);
-  return { text, saved: text };
+  return { kind, text, saved: text };
 }
 
 async function specimen(): Promise<Content> {
@@ -109,5 +112,5 @@ async function specimen(): Promise<Content> {
     'virstor info, check and map read it like the files themselves, and so does this page.',
   ];
   if (unreadable > 0n) lines.push('', `${formatCount(unreadable)} map entries cannot be read, and are missing in it.`);
-  return { text: `${lines.join('\n')}\n`, saved: blob };
+  return { kind: 'specimen', text: `${lines.join('\n')}\n`, saved: blob };
 }
