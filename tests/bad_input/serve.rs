@@ -100,7 +100,7 @@ fn servers() -> Vec<Row> {
             trio,
             &["serve", "--unix", "c0", "c0", "c1", "c2"],
             8,
-            &["virstor: cannot listen on c0: address already in use"],
+            &["virstor: cannot listen on c0: it is there already, and is no socket"],
         ),
         row(
             "a socket with a long path",

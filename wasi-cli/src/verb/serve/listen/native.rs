@@ -154,6 +154,9 @@ mod unix {
                 std::io::ErrorKind::InvalidInput => {
                     format!("the path of a socket has at most {LONGEST} bytes")
                 }
+                std::io::ErrorKind::AddrInUse if !is_socket(path) => {
+                    "it is there already, and is no socket".to_string()
+                }
                 _ => host_reason(&error),
             };
             Failure::Operation(format!("cannot listen on {}: {reason}", path.display()))
@@ -165,11 +168,14 @@ mod unix {
 
     /// A server that was killed leaves its socket behind, and nobody answers there.
     fn remove_if_left_over(path: &std::path::Path) {
-        let is_socket = std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket());
-        if is_socket
+        if is_socket(path)
             && UnixStream::connect(path).is_err_and(|it| it.kind() == std::io::ErrorKind::ConnectionRefused)
         {
             _ = std::fs::remove_file(path);
         }
+    }
+
+    fn is_socket(path: &std::path::Path) -> bool {
+        std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket())
     }
 }
