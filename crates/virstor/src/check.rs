@@ -181,7 +181,8 @@ fn temper(volume: &Volume, pass: &map_pass::MapPass, findings: &mut [Finding]) {
         Fault::ComponentMissing { .. } => finding.repair == Repair::None,
         fault => fault.explains().is_some() && finding.repair == Repair::None,
     });
-    let stays = awaited || !gaps::can_be_closed(volume);
+    let strays = findings.iter().any(|finding| finding.fault.is_far_beyond_count());
+    let stays = awaited || strays || !gaps::can_be_closed(volume);
     // What is behind the reserve may be the data of a chunk that lies in the map.
     let contested = pass.tallies.first().is_some_and(|first| first.inside_map > 0);
     let is_behind = |fault: &Fault| fault.virtual_chunk().is_some_and(|at| volume.is_behind_reserve(at));

@@ -76,6 +76,12 @@ impl Fault {
         }
     }
 
+    /// Whether it is about a record with a number that no change which was cut off leaves: it may be that of any component that
+    /// is missing.
+    pub(crate) fn is_far_beyond_count(&self) -> bool {
+        matches!(self, Self::NumberBeyondCount { index, count, .. } if index.0 > *count)
+    }
+
     /// The map entry it is about, and which one that is.
     #[must_use]
     pub fn entry(&self) -> Option<(VirtualChunk, MapEntry)> {

@@ -160,7 +160,7 @@ fn each_fault_of_a_record_is_found_alone() {
     );
     expect(
         &check_built(sound(3).edit_record(2, |record| record.no = 9)),
-        &["error component-number-too-high c9 none", "fatal component-missing c2 lossy"],
+        &["error component-number-too-high c9 none", "fatal component-missing c2 none"],
     );
     expect(
         &check_built(sound(3).edit_record(2, |record| record.version = 0)),

@@ -200,7 +200,8 @@ pub(super) fn drop_missing<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Resul
         index.0 > 0 && survey.parts[index.as_usize()].entries == 0 && !explained.contains(index)
     };
     let gone: Vec<ComponentIndex> = stage.volume.missing().collect();
-    match gone.iter().all(empty) && gaps::can_be_closed(stage.volume) {
+    let strays = findings.iter().any(|finding| finding.fault.is_far_beyond_count());
+    match gone.iter().all(empty) && !strays && gaps::can_be_closed(stage.volume) {
         true => numbers::drop_gone(stage, &survey, &gone),
         false => Ok(()),
     }
