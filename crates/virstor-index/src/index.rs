@@ -293,8 +293,8 @@ impl Lane {
         }
         if let Some(owners) = &mut self.owners {
             let virtual_chunk = u32::try_from(chunk_size.split(start).0.0).unwrap_or(NOBODY);
-            for (owner, chunk) in owners[place(first.0)..place(end)].iter_mut().zip(virtual_chunk..) {
-                *owner = chunk;
+            for (step, owner) in (0..).zip(&mut owners[place(first.0)..place(end)]) {
+                *owner = virtual_chunk.saturating_add(step);
             }
         }
     }
