@@ -46,6 +46,7 @@ use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 pub use self::code::Code;
+pub(crate) use self::code::OF_ENTRIES;
 pub use self::deep::{Hearers, Orphan, deep};
 pub use self::fault::{Because, Fault, Numbering, Torn};
 pub use self::finding::{Finding, Repair, Severity};
@@ -57,7 +58,6 @@ use crate::geometry::ComponentIndex;
 use crate::io::ReadAt;
 use crate::locate::Place;
 use crate::ordered::Map;
-use crate::repair::entries::CODES;
 
 /// How many findings of a kind are listed.
 pub const LISTED: usize = 100;
@@ -190,7 +190,7 @@ fn temper(volume: &Volume, pass: &map_pass::MapPass, findings: &mut [Finding]) {
     for finding in findings {
         finding.repair = match finding.code() {
             Code::MapBigEndian if contested && volume.map_len() > volume.reserve_len().into() => Repair::None,
-            code if contested && CODES.contains(&code) && is_behind(&finding.fault) => {
+            code if contested && OF_ENTRIES.contains(&code) && is_behind(&finding.fault) => {
                 finding.repair.max(Repair::Lossy)
             }
             Code::ComponentMissing if stays => Repair::None,

@@ -13,7 +13,7 @@
 //! byte order unless [`Options::convert_endian`].
 
 mod endian;
-pub(crate) mod entries;
+mod entries;
 mod numbers;
 mod records;
 mod settle;

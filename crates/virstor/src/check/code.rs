@@ -100,3 +100,17 @@ codes! {
     AllocatedFlagUnneeded "allocated-flag-unneeded" 11 8 "A component without used chunks is marked as allocated."
     CurrentFlagMisplaced "current-flag-misplaced" - 8 "The current component is not marked, or another is."
 }
+
+/// The kinds of findings that are about single entries.
+pub(crate) const OF_ENTRIES: [Code; 10] = [
+    Code::EntryUnknownFlags,
+    Code::UnallocatedNotZero,
+    Code::EntryNamesNoComponent,
+    Code::EntryAtChunkCount,
+    Code::EntryNamesNoChunk,
+    Code::EntryPastEnd,
+    Code::EntryInsideMap,
+    Code::EntryInReserve,
+    Code::LastChunkOverlaps,
+    Code::ChunkShared,
+];

@@ -10,29 +10,15 @@ use super::survey::{Survey, for_each_entry};
 use super::{
     Action, Changes, EntryChange, Loss, MOST_CHANGES, Misplaced, NO_ENTRY, RepairError, Stage, seat_number,
 };
-use crate::check::Code;
 use crate::check::ownership::Ownership;
+use crate::check::{Code, OF_ENTRIES};
 use crate::edit::{Edits, EntryEdit};
 use crate::format::{ByteOrder, MapEntry};
 use crate::geometry::VirtualChunk;
 use crate::io::ReadAt;
 
-/// The kinds of findings that are about single entries.
-pub(crate) const CODES: [Code; 10] = [
-    Code::EntryUnknownFlags,
-    Code::UnallocatedNotZero,
-    Code::EntryNamesNoComponent,
-    Code::EntryAtChunkCount,
-    Code::EntryNamesNoChunk,
-    Code::EntryPastEnd,
-    Code::EntryInsideMap,
-    Code::EntryInReserve,
-    Code::LastChunkOverlaps,
-    Code::ChunkShared,
-];
-
 pub(super) fn plan<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Result<(), RepairError> {
-    if !CODES.into_iter().any(|code| stage.answers(code)) || stage.volume.components.is_empty() {
+    if !OF_ENTRIES.into_iter().any(|code| stage.answers(code)) || stage.volume.components.is_empty() {
         return Ok(());
     }
     let (Some(disk), Some(survey)) = (stage.map_disk(), stage.survey()) else { return Ok(()) };
