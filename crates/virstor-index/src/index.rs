@@ -354,3 +354,24 @@ impl Words {
 fn place(chunk: u64) -> usize {
     usize::try_from(chunk).expect("it is below the number of chunks")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The last number that fits is nobody's, and so is all that lies behind it.
+    #[test]
+    fn owners_without_a_number_are_nobody() {
+        let chunk_size = ChunkSize::new(4096).expect("not zero");
+        for (first, expected) in [
+            (7, [NOBODY, 7, 8, 9]),
+            (u64::from(NOBODY) - 1, [NOBODY, NOBODY - 1, NOBODY, NOBODY]),
+            (1 << 40, [NOBODY; 4]),
+        ] {
+            let mut lane = Lane::new(4, true);
+            lane.own(first * 4096, 4096, 3 * 4096, chunk_size);
+            assert_eq!(lane.owners.as_deref(), Some(&expected[..]), "from {first} on");
+            assert_eq!(lane.used, [0b1110]);
+        }
+    }
+}
