@@ -10,6 +10,8 @@
 mod address;
 mod backend;
 mod blocking;
+#[cfg(not(target_env = "p1"))]
+mod busy_poll;
 mod client;
 mod component;
 mod contexts;

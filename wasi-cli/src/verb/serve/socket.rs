@@ -117,14 +117,38 @@ impl Socket {
         if buf.is_empty() {
             return if has_ended(&socket)? { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(0) };
         }
-        socket.set_nonblocking(true)?;
-        let received = self.receive(buf);
-        socket.set_nonblocking(false)?;
-        match received {
-            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            received => received,
+        match self.receive_now(buf)? {
+            Some(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            count => Ok(count.unwrap_or(0)),
         }
+    }
+
+    /// Receives what there is; `None` is nothing yet, and 0 the end.
+    pub(crate) fn receive_now(&self, buf: &mut [u8]) -> io::Result<Option<usize>> {
+        match self.receive_without_waiting(buf) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            received => received.map(Some),
+        }
+    }
+
+    #[cfg(unix)]
+    fn receive_without_waiting(&self, buf: &mut [u8]) -> io::Result<usize> {
+        use rustix::net::{RecvFlags, recv};
+        let (count, _) = match self {
+            Self::Tcp(stream) => recv(stream, buf, RecvFlags::DONTWAIT)?,
+            Self::Unix(stream) => recv(stream, buf, RecvFlags::DONTWAIT)?,
+        };
+        Ok(count)
+    }
+
+    /// Elsewhere waiting is a state of the socket.
+    #[cfg(not(unix))]
+    fn receive_without_waiting(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let Self::Tcp(stream) = self;
+        stream.set_nonblocking(true)?;
+        let received = self.receive(buf);
+        stream.set_nonblocking(false)?;
+        received
     }
 
     pub(crate) fn receive(&self, buf: &mut [u8]) -> io::Result<usize> {

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::blocking::{self, Pipe};
+use super::busy_poll::{BusyPoll, Way};
 use super::client::Client;
 use super::network::Policy;
 use super::service::Service;
@@ -207,11 +208,13 @@ struct Timed<'a> {
     deadline: Instant,
     /// Whether the times for what follows the handshake have been set.
     settled: bool,
+    busy_poll: BusyPoll,
 }
 
 impl<'a> Timed<'a> {
     fn new(socket: &'a Socket, policy: Policy) -> Self {
-        Self { socket, policy, deadline: Instant::now() + policy.handshake_time, settled: false }
+        let deadline = Instant::now() + policy.handshake_time;
+        Self { socket, policy, deadline, settled: false, busy_poll: BusyPoll::default() }
     }
 
     fn set_times(&mut self, has_chosen: bool) -> io::Result<()> {
@@ -236,7 +239,10 @@ impl<'a> Timed<'a> {
 impl Pipe for Timed<'_> {
     fn receive(&mut self, buf: &mut [u8], has_chosen: bool) -> io::Result<usize> {
         self.set_times(has_chosen)?;
-        self.socket.receive(buf)
+        self.busy_poll.wait(|way| match way {
+            Way::Look => self.socket.receive_now(buf),
+            Way::Sleep => self.socket.receive(buf).map(Some),
+        })
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {

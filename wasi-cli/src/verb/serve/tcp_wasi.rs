@@ -10,15 +10,17 @@
 mod guest;
 mod listener;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasi::clocks::monotonic_clock;
-use wasi::io::poll;
+use wasi::io::poll::{self, Pollable};
 use wasi::sockets::network::ErrorCode;
 
 use self::guest::{Doing, Guest};
 pub(crate) use self::listener::{Listener, reason};
+use super::busy_poll::{BusyPoll, Way};
 use super::control::{Control, INTERVAL};
 use super::network::Policy;
 use super::service::Service;
@@ -37,11 +39,11 @@ pub(crate) fn serve(
     let mut guests: Vec<Guest> = Vec::new();
     let mut anyone_chose = false;
     let mut unwell: Option<Instant> = None;
+    let mut busy_poll = BusyPoll::default();
     let mut listened = Instant::now();
     loop {
-        let now = Instant::now();
-        unwell = unwell.filter(|until| *until > now);
-        let turns = wait(listeners, &guests, unwell, policy, control.is_some(), now);
+        unwell = unwell.filter(|until| *until > Instant::now());
+        let turns = wait(listeners, &guests, unwell, policy, control.is_some(), &mut busy_poll);
         if turns.listeners && welcome(service, listeners, &mut guests, policy).is_err() {
             unwell = Some(Instant::now() + RESPITE);
         }
@@ -87,8 +89,9 @@ fn wait(
     unwell: Option<Instant>,
     policy: Policy,
     has_control: bool,
-    now: Instant,
+    busy_poll: &mut BusyPoll,
 ) -> Turns {
+    let now = Instant::now();
     let waiting = |(index, guest): (usize, &Guest)| (guest.doing == Doing::Waiting).then_some(index);
     let mut turns =
         Turns { listeners: false, guests: guests.iter().enumerate().filter_map(waiting).collect() };
@@ -115,17 +118,10 @@ fn wait(
     } else {
         Some(Duration::ZERO)
     };
-    let listeners_end = pollables.len();
-    let clock = patience.map(|patience| {
-        monotonic_clock::subscribe_duration(u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX))
-    });
-    pollables.extend(&clock);
-    for ready in poll::poll(&pollables) {
-        let ready = ready as usize;
-        match owners.get(ready) {
+    for ready in ready(&pollables, patience, busy_poll) {
+        match owners.get(ready as usize) {
             Some(guest) => turns.guests.push(*guest),
-            None if ready < listeners_end => turns.listeners = true,
-            None => {}
+            None => turns.listeners = true,
         }
     }
     let now = Instant::now();
@@ -136,6 +132,29 @@ fn wait(
         }
     }
     turns
+}
+
+/// Which of `pollables` are ready, by index. Waits for the first of them, but not longer than `patience`; `None` is for ever.
+fn ready(pollables: &[&Pollable], patience: Option<Duration>, busy_poll: &mut BusyPoll) -> Vec<u32> {
+    if patience == Some(Duration::ZERO) {
+        return poll_within(pollables, patience);
+    }
+    let found: Result<_, Infallible> = busy_poll.wait(|way| {
+        let patience = if way == Way::Look { Some(Duration::ZERO) } else { patience };
+        let ready = poll_within(pollables, patience);
+        Ok((way == Way::Sleep || !ready.is_empty()).then_some(ready))
+    });
+    let Ok(ready) = found;
+    ready
+}
+
+fn poll_within(pollables: &[&Pollable], patience: Option<Duration>) -> Vec<u32> {
+    let nanoseconds = |patience: Duration| u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
+    let clock = patience.map(|patience| monotonic_clock::subscribe_duration(nanoseconds(patience)));
+    let with_clock: Vec<_> = pollables.iter().copied().chain(&clock).collect();
+    let mut ready = poll::poll(&with_clock);
+    ready.retain(|index| (*index as usize) < pollables.len());
+    ready
 }
 
 /// Lets in everyone who waits at the door.
