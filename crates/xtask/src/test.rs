@@ -17,11 +17,12 @@ use std::process::Command;
 pub(crate) fn test_all() -> Result<()> {
     let workspace = Workspace::ask_cargo()?;
     let lints = lints(&workspace);
-    let mut steps = Steps::new(1 + lints.len() + build::STEPS + web::STEPS + 3);
+    let mut steps = Steps::new(1 + lints.len() + build::STEPS + web::STEPS + 4);
     let needs = steps.show("what the tests need", Needs::ensure)?;
     for (name, mut command) in lints {
         steps.run(&name, || run(&mut command))?;
     }
+    steps.run("lints (FreeBSD, macOS, Windows)", || needs.lint_other_systems())?;
     build::build_programs(&mut steps, &workspace)?;
     let mut parity = Parity::default();
     let counts = steps.show("tests", || run_tests(&workspace, &needs, &mut parity))?;
@@ -38,6 +39,7 @@ pub(crate) fn test_all() -> Result<()> {
 struct Needs {
     wasmtime: Option<PathBuf>,
     node: Option<PathBuf>,
+    has_other_systems: bool,
     missing: Vec<Missing>,
 }
 
@@ -55,12 +57,22 @@ impl Needs {
         let mut missing = Vec::new();
         let wasmtime = ensure_wasmtime(&mut missing)?;
         let node = ensure_node(&mut missing);
+        let has_other_systems = ensure_other_systems(&mut missing);
         ensure_tools(&mut missing);
         if in_ci() && !missing.is_empty() {
             say_missing(&missing);
             bail!("{} of the tools that the tests need are missing, and this is CI", missing.len());
         }
-        Ok(Needs { wasmtime, node, missing })
+        Ok(Needs { wasmtime, node, has_other_systems, missing })
+    }
+
+    /// Compiles the native program for the other systems it is released for, without linking it.
+    fn lint_other_systems(&self) -> Result<()> {
+        if !self.has_other_systems {
+            return Ok(());
+        }
+        let targets = toolchain::OTHER_SYSTEMS.iter().flat_map(|target| ["--target", target]);
+        run(&mut clippy(&["--package", "virstor-cli"].into_iter().chain(targets).collect::<Vec<_>>()))
     }
 }
 
@@ -90,6 +102,18 @@ fn ensure_node(missing: &mut Vec<Missing>) -> Option<PathBuf> {
         });
     }
     node
+}
+
+fn ensure_other_systems(missing: &mut Vec<Missing>) -> bool {
+    let ensured = toolchain::ensure_other_systems();
+    if let Err(error) = &ensured {
+        missing.push(Missing {
+            name: "Rust's libraries for other systems".into(),
+            purpose: "the program compiles for FreeBSD, macOS and Windows".into(),
+            remedy: format!("{error:#}"),
+        });
+    }
+    ensured.is_ok()
 }
 
 fn ensure_tools(missing: &mut Vec<Missing>) {

@@ -9,12 +9,26 @@ use std::process::Command;
 /// The core in a browser, the program as a preview1 module, the program as a component.
 const WASM_TARGETS: [&str; 3] = ["wasm32-unknown-unknown", "wasm32-wasip1", "wasm32-wasip2"];
 
+/// Other systems on which the native program is used; nothing is linked for them here, only looked through.
+pub(crate) const OTHER_SYSTEMS: [&str; 3] =
+    ["x86_64-unknown-freebsd", "aarch64-apple-darwin", "x86_64-pc-windows-gnu"];
+
 /// Installs the wasm targets that are missing.
 pub(crate) fn ensure_targets() -> Result<()> {
+    ensure("target", missing_targets(WASM_TARGETS)?.into_iter())
+}
+
+/// Installs the targets of [`OTHER_SYSTEMS`] that are missing.
+pub(crate) fn ensure_other_systems() -> Result<()> {
+    ensure("target", missing_targets(OTHER_SYSTEMS)?.into_iter())
+}
+
+/// Which of `targets` this Rust has no libraries for.
+fn missing_targets<const N: usize>(targets: [&'static str; N]) -> Result<Vec<&'static str>> {
     let sysroot = output_of(Command::new("rustc").args(["--print", "sysroot"]))?;
     // Asked of the disk and not of rustup, because a distribution's Rust has targets but no rustup.
     let libraries = Path::new(sysroot.trim()).join("lib/rustlib");
-    ensure("target", WASM_TARGETS.into_iter().filter(|target| !libraries.join(target).is_dir()))
+    Ok(targets.into_iter().filter(|target| !libraries.join(target).is_dir()).collect())
 }
 
 /// Installs the formatter and the linter where they are missing.

@@ -112,10 +112,17 @@ fn inherited(args: &ServeArgs) -> Result<Vec<Listener>, Failure> {
 
 #[cfg(not(unix))]
 mod unix {
+    use std::convert::Infallible;
+
     use super::*;
 
-    pub(super) fn listen(_: &ServeArgs, _: &mut Vec<Listener>, _: &mut Vec<String>) -> Result<(), Failure> {
-        Ok(())
+    #[expect(clippy::unnecessary_wraps, reason = "other hosts can fail here")]
+    pub(super) fn listen(
+        _: &ServeArgs,
+        _: &mut Vec<Listener>,
+        _: &mut Vec<String>,
+    ) -> Result<Option<Infallible>, Failure> {
+        Ok(None)
     }
 }
 
