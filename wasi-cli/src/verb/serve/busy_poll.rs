@@ -39,10 +39,11 @@ pub(crate) enum Way {
 /// What is known about how fast a client goes on.
 #[derive(Debug, Default)]
 pub(crate) struct BusyPoll {
+    /// Whether the last message came within [`SOON`].
     was_soon: bool,
     /// How many messages followed one that came soon; it wraps.
     heard: u32,
-    /// What waiting for these took lately, by [`Way`].
+    /// What waiting for these took lately, by the [`Way`] in which it began.
     took: [Duration; 2],
 }
 
@@ -58,23 +59,31 @@ impl BusyPoll {
         mut attempt: impl FnMut(Way) -> Result<Option<T>, E>,
     ) -> Result<T, E> {
         let began = Instant::now();
+        let mut way = self.way();
         loop {
-            let way = if began.elapsed() < self.time() { Way::Look } else { Way::Sleep };
             if let Some(found) = attempt(way)? {
                 self.heard(began.elapsed());
                 return Ok(found);
+            }
+            if began.elapsed() >= LOOK {
+                way = Way::Sleep;
             }
             // Whoever has something to do goes first.
             thread::yield_now();
         }
     }
 
-    /// How long to look for what is said next before sleeping; zero is not at all.
-    fn time(&self) -> Duration {
-        if self.was_soon && self.way() == Way::Look { LOOK } else { Duration::ZERO }
+    /// How to begin to wait for what is said next.
+    fn way(&self) -> Way {
+        if !self.was_soon {
+            return Way::Sleep;
+        }
+        let is_trial = self.heard % TRIAL == TRIAL - 1;
+        let looking_is_better = self.took[Way::Look as usize] <= self.took[Way::Sleep as usize];
+        if looking_is_better != is_trial { Way::Look } else { Way::Sleep }
     }
 
-    /// Something was said so long after it began to be waited for, whichever way.
+    /// Something was said so long after it began to be waited for, in whichever way.
     fn heard(&mut self, after: Duration) {
         if self.was_soon {
             let took = &mut self.took[self.way() as usize];
@@ -83,12 +92,6 @@ impl BusyPoll {
             self.heard = self.heard.wrapping_add(1);
         }
         self.was_soon = after <= SOON;
-    }
-
-    fn way(&self) -> Way {
-        let is_trial = self.heard % TRIAL == TRIAL - 1;
-        let looking_is_better = self.took[Way::Look as usize] <= self.took[Way::Sleep as usize];
-        if looking_is_better != is_trial { Way::Look } else { Way::Sleep }
     }
 }
 
@@ -101,7 +104,7 @@ mod tests {
     fn looks(poll: &mut BusyPoll, messages: usize, look: Duration, sleep: Duration) -> usize {
         let mut count = 0;
         for _ in 0..messages {
-            let looked = !poll.time().is_zero();
+            let looked = poll.way() == Way::Look;
             count += usize::from(looked);
             poll.heard(if looked { look } else { sleep });
         }
