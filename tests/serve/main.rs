@@ -60,6 +60,8 @@ fn main() {
         add("dying_writers_hurt_nobody", &[Tool::Python], survival::deaths_of_writers);
         add("silent_clients_make_room", &[], survival::silence);
         add("there_are_no_more_clients_than_allowed", &[], survival::crowd);
+        add("a_flood_of_clients_hurts_nobody", &[], survival::flood);
+        add("nobody_waits_for_a_client_that_does_not_read", &[], survival::deaf);
         add("idle_clients_are_dropped_on_request", &[], survival::idle);
         add("who_stalls_is_answered_and_holds_up_nobody", &[], stalls::stalls);
         add("it_ends_after_the_last_client_on_request", &[Tool::Nbdinfo], endings::after_last);

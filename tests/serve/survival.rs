@@ -228,6 +228,40 @@ pub(crate) fn crowd(runtime: Runtime) -> Outcome {
     }
 }
 
+/// Many come at once, more than there may be; those who are sent away for others are no trouble.
+pub(crate) fn flood(runtime: Runtime) -> Outcome {
+    let place = Place::of("01-fresh-single")?;
+    let server = Server::start(runtime, &place, &["--max-clients", "4"])?;
+    for _ in 0..8 {
+        let mut came = (0..64).map(|_| server.connect()).collect::<Result<Vec<_>, _>>()?;
+        // Some speak when their place is taken.
+        for client in &mut came {
+            _ = client.write_all(&[0, 0, 0, 3]);
+        }
+    }
+    persistently(|| reads(&mut server.choose()?.0))
+}
+
+/// A client that reads nothing of what it is owed is sent away like any other, and nobody waits for it: not the others, and
+/// not the end of the server.
+pub(crate) fn deaf(runtime: Runtime) -> Outcome {
+    let place = Place::of("04-full")?;
+    let server = Server::start(runtime, &place, &["--idle-timeout", "1", "--exit-after-last"])?;
+    let (mut other, _) = server.choose()?;
+    let mut deaf = server.choose()?;
+    ask_for_much(&mut deaf)?;
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_millis(2500) {
+        reads(&mut other)?;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    drop(other);
+    let (status, said) = server.wait()?;
+    same("the end", status.code(), Some(0)).map_err(|error| format!("{error:?}: {said}"))?;
+    drop(deaf);
+    Ok(())
+}
+
 /// With `--idle-timeout` a client has to do something now and then.
 pub(crate) fn idle(runtime: Runtime) -> Outcome {
     const IDLE: Duration = Duration::from_secs(1);

@@ -11,6 +11,7 @@ mod guest;
 mod listener;
 
 use std::convert::Infallible;
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,12 @@ use super::service::Service;
 
 /// How long to leave a listener alone that could not give us a connection.
 const RESPITE: Duration = Duration::from_millis(100);
+
+/// How long clients have, when the server ends, to take what the host was given for them.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// How many are let in before those who are here have their turn.
+const MOST_AT_ONCE: usize = 64;
 
 /// Serves those who come to `listeners`, until the server is asked to end by `control`, or the last client is gone where
 /// the policy has it so.
@@ -51,16 +58,16 @@ pub(crate) fn serve(
         if let Some(control) = control.filter(|_| now >= listened + INTERVAL) {
             listened = now;
             if control.poll() {
-                guests.iter_mut().for_each(|guest| guest.see_off("the server ends"));
-                return;
+                return take_leave(guests);
             }
         }
         for index in turns.guests {
             let guest = &mut guests[index];
-            guest.active = now;
             if let Err(why) = guest.take_turn() {
                 guest.see_off(&why);
             }
+            // It may have been a long one, and the client had no say yet.
+            guest.active = Instant::now();
             anyone_chose |= guest.has_chosen;
         }
         for guest in &mut guests {
@@ -68,11 +75,27 @@ pub(crate) fn serve(
                 guest.see_off("the client let its time run out");
             }
         }
-        guests.retain(Guest::is_here);
-        if policy.exit_after_last && anyone_chose && !guests.iter().any(|guest| guest.has_chosen) {
-            return;
+        guests.retain(|guest| !guest.may_be_dropped());
+        if policy.exit_after_last && anyone_chose && !guests.iter().any(Guest::uses_an_export) {
+            return take_leave(guests);
         }
     }
+}
+
+/// Sees everybody off, and gives the host time to send what they are owed.
+fn take_leave(mut guests: Vec<Guest>) {
+    let deadline = Instant::now() + FAREWELL;
+    guests.iter_mut().for_each(|guest| guest.see_off("the server ends"));
+    loop {
+        guests.retain(|guest| !guest.may_be_dropped());
+        let left = deadline.saturating_duration_since(Instant::now());
+        if guests.is_empty() || left.is_zero() {
+            break;
+        }
+        poll_within(&guests.iter().filter_map(Guest::waits_for).collect::<Vec<_>>(), Some(left));
+    }
+    // Dropping one that does not read would wait for it; the end of the program does not.
+    mem::forget(guests);
 }
 
 /// Whose turn it is.
@@ -169,7 +192,7 @@ fn welcome(
     policy: Policy,
 ) -> Result<(), ErrorCode> {
     for listener in listeners {
-        loop {
+        for _ in 0..MOST_AT_ONCE {
             match listener.socket.accept() {
                 Ok(accepted) => enter(Guest::new(accepted, service, Instant::now()), guests, policy),
                 Err(ErrorCode::WouldBlock) => break,
@@ -188,6 +211,10 @@ fn enter(mut guest: Guest, guests: &mut Vec<Guest>, policy: Policy) {
         let slowest = guests.iter_mut().find(|guest| guest.is_here() && !guest.has_chosen);
         let Some(slowest) = slowest else { return guest.see_off("there are too many clients") };
         slowest.see_off("another client took its place");
+    }
+    // Those who are gone and do not take what they are owed have their bound, too.
+    if guests.len() >= policy.max_clients.saturating_mul(2) {
+        return guest.see_off("there are too many clients");
     }
     guests.push(guest);
 }

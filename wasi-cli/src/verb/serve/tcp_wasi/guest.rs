@@ -57,7 +57,7 @@ pub(super) struct Guest {
     packet: usize,
     pub(super) doing: Doing,
     arrived: Instant,
-    /// When bytes last went either way; kept only where idleness matters.
+    /// When it last had its turn.
     pub(super) active: Instant,
     /// Whether its handshake is over.
     pub(super) has_chosen: bool,
@@ -78,6 +78,8 @@ pub(super) enum Doing {
     Holding,
     /// All is said; the host may still be sending.
     Leaving(String),
+    /// Nobody serves it any more. Dropping its output waits until the host has sent what it took, so that is not done before.
+    Gone,
 }
 
 impl Guest {
@@ -115,7 +117,7 @@ impl Guest {
     /// What has to be ready for it to get on; `None` when nothing has.
     pub(super) fn waits_for(&self) -> Option<&Pollable> {
         match self.doing {
-            Doing::Sending(_) | Doing::Leaving(_) => Some(&self.writable),
+            Doing::Sending(_) | Doing::Leaving(_) | Doing::Gone => Some(&self.writable),
             Doing::Receiving | Doing::Gathering(_) => Some(&self.readable),
             Doing::Waiting | Doing::Holding => None,
         }
@@ -124,7 +126,7 @@ impl Guest {
     /// Gets on as far as it can without waiting, and not too far. Errs with the reason when it is over.
     pub(super) fn take_turn(&mut self) -> Result<(), String> {
         for _ in 0..TURN {
-            let client = self.client.as_mut().expect("a guest has a client until it is dropped");
+            let Some(client) = self.client.as_mut() else { return Ok(()) };
             match &self.doing {
                 Doing::Sending(next) => {
                     let next = *next;
@@ -177,6 +179,7 @@ impl Guest {
                     let room = self.output.check_write().map_err(|error| explain(&error))?;
                     return if room > 0 { Err(why.clone()) } else { Ok(()) };
                 }
+                Doing::Gone => return Ok(()),
             }
         }
         Ok(())
@@ -184,7 +187,7 @@ impl Guest {
 
     /// Makes a batch of replies. What comes while it is made is answered in the same batch.
     fn answer(&mut self) -> Doing {
-        let client = self.client.as_mut().expect("a guest has a client until it is dropped");
+        let client = self.client.as_mut().expect("only who is here is answered");
         let mut next = client.advance();
         for _ in 0..BATCH {
             // An error is seen again when nothing else is left to do.
@@ -216,11 +219,22 @@ impl Guest {
         self.client.is_some()
     }
 
+    /// Whether it is here and its handshake is over.
+    pub(super) fn uses_an_export(&self) -> bool {
+        self.is_here() && self.has_chosen
+    }
+
     /// Notes that it is gone, and why.
     pub(super) fn see_off(&mut self, why: &str) {
         if let Some(client) = self.client.take() {
             client.left(why);
         }
+        self.doing = Doing::Gone;
+    }
+
+    /// Whether nothing is held up by dropping it.
+    pub(super) fn may_be_dropped(&self) -> bool {
+        self.doing == Doing::Gone && self.writable.ready()
     }
 
     /// When it gets on although nothing has happened.
@@ -233,7 +247,9 @@ impl Guest {
 
     /// When its time runs out if nothing happens.
     pub(super) fn deadline(&self, policy: Policy) -> Option<Instant> {
-        if self.has_chosen {
+        if !self.is_here() {
+            None
+        } else if self.has_chosen {
             policy.idle_time.map(|time| self.active + time)
         } else {
             Some(self.arrived + policy.handshake_time)
