@@ -84,6 +84,10 @@ impl Handshake {
         if len > MAX_OPTION_DATA {
             *input = rest;
             self.skip = len;
+            if kind == option::SET_META_CONTEXT {
+                // As where it is not too long.
+                self.selection = None;
+            }
             return oversized(kind, announced, out);
         }
         let Some((data, rest)) = rest.split_at_checked(len) else { return Outcome::NeedInput };
