@@ -1,6 +1,7 @@
 //! One client: its bytes in, our bytes out, by whatever transport.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use nbd_proto::{Close, Connection, Event, LONGEST_MESSAGE, Output, Request};
 
@@ -13,6 +14,9 @@ const INPUT: usize = if LONGEST_MESSAGE > 64 << 10 { LONGEST_MESSAGE } else { 64
 /// When to stop answering and send, in bytes. One message may lead beyond it. Natively, copies over one connection take half
 /// as long again with 64 KiB; a component may give no more at once anyway, and its host finds that in the cache.
 const ENOUGH: usize = if cfg!(target_env = "p2") { 64 << 10 } else { 512 << 10 };
+
+/// When to stop answering and send, in time. One request may take longer. A component serves the others only then.
+const LONG_ENOUGH: Duration = Duration::from_millis(20);
 
 /// Answers longer than this are written into a buffer that clients share one after the other, in bytes.
 const LARGE: usize = 1 << 20;
@@ -87,6 +91,7 @@ impl Client {
         {
             return Next::Hold;
         }
+        let began = Instant::now();
         loop {
             let received = self.connection.receive(&self.input[self.pending.clone()], &mut self.out);
             self.pending.start += received.consumed;
@@ -106,7 +111,7 @@ impl Client {
                 Event::Busy => unreachable!("every request is answered before the next"),
                 Event::Close(close) => return Next::Close(close),
             }
-            if self.out.len() >= ENOUGH {
+            if self.out.len() >= ENOUGH || began.elapsed() >= LONG_ENOUGH {
                 return Next::Continue;
             }
         }
