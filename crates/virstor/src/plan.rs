@@ -144,6 +144,13 @@ impl<D: ReadAt> VolumeReader<D> {
         self.map.as_mut()
     }
 
+    /// Why the map could not be read for byte `at` of the virtual device, where that made it [`Lost::NoMap`]. It is
+    /// forgotten with the piece of the map around it, so that the next look tries again. `None` where no disk failed.
+    pub fn take_map_error(&mut self, at: u64) -> Option<IoError> {
+        let (chunk, _) = self.volume.chunk_size.split(at);
+        self.map.as_mut()?.take_error(chunk)
+    }
+
     /// The segments of `range` (bytes of the virtual device), in order and without gaps.
     ///
     /// # Panics

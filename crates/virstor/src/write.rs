@@ -317,13 +317,14 @@ impl<D: WriteAt> VolumeWriter<D> {
         self.indexes().filter(|index| self.unflushed[index.as_usize()])
     }
 
+    /// As [`VolumeReader::take_map_error`].
+    pub fn take_map_error(&mut self, at: u64) -> Option<IoError> {
+        self.reader.take_map_error(at)
+    }
+
     /// The error for bytes that the map has no place for: that of the disk when the map could not be read.
     fn lost(&mut self, start: u64, why: Lost) -> ReadError {
-        let (at, _) = self.volume().chunk_size.split(start);
-        let error = match why {
-            Lost::NoMap => self.reader.map_mut().and_then(|map| map.take_error(at)),
-            _ => None,
-        };
+        let error = (why == Lost::NoMap).then(|| self.take_map_error(start)).flatten();
         match error {
             Some(error) => ReadError::Io { component: ComponentIndex(0), error },
             None => ReadError::Lost { start, why },

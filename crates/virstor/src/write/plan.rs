@@ -95,8 +95,12 @@ impl<D: WriteAt> VolumeWriter<D> {
         Ok(plan)
     }
 
-    /// How many chunks of `range` have no place.
-    pub(super) fn chunks_missing(&mut self, range: Range<u64>) -> u64 {
+    /// How many chunks of `range` (bytes of the virtual device) have no place.
+    ///
+    /// # Panics
+    ///
+    /// When the range is not within the volume.
+    pub fn chunks_missing(&mut self, range: Range<u64>) -> u64 {
         let chunk_size = self.volume().chunk_size;
         let holes = self.reader.segments(range).filter(|segment| segment.place == SegmentPlace::Hole);
         holes.map(|hole| chunk_size.split(hole.end() - 1).0.0 - chunk_size.split(hole.start).0.0 + 1).sum()

@@ -92,6 +92,8 @@ pub(crate) struct Zeros {
     pub(crate) provided: bool,
     /// Faster than other bytes, or not at all.
     pub(crate) fast: bool,
+    /// Even where that takes more room.
+    pub(crate) may_grow: bool,
 }
 
 /// A stretch of a disk, of which all is alike.

@@ -296,12 +296,9 @@ impl Service {
                 (Command::Write, offset, data.len() as u64, outcome)
             }
             Request::WriteZeroes { offset, len, fua, no_hole, fast_only, ticket } => {
-                let how = Zeros { provided: no_hole, fast: fast_only };
-                let outcome = if no_hole && !fast_only && !self.may_grow(client) {
-                    Err(Fault::Full { needed: 1, free: 0 })
-                } else {
-                    backend.write_zeros(offset..offset + len, how)
-                };
+                let may_grow = self.may_grow(client);
+                let how = Zeros { provided: no_hole, fast: fast_only, may_grow };
+                let outcome = backend.write_zeros(offset..offset + len, how);
                 if self.waits(client, &outcome) {
                     return Some(Request::WriteZeroes { offset, len, fua, no_hole, fast_only, ticket });
                 }

@@ -45,6 +45,23 @@ pub(crate) enum Map {
     Writer(Box<VolumeWriter<WritableComponent>>),
 }
 
+impl Map {
+    fn segments(&mut self, range: Range<u64>) -> Vec<Segment> {
+        match self {
+            Self::Reader(reader) => reader.segments(range).collect(),
+            Self::Writer(writer) => writer.segments(range).collect(),
+        }
+    }
+
+    /// What the disk said that has the map, where byte `at` of the volume is lost because of it; the next look asks it again.
+    fn take_error(&mut self, at: u64) -> Option<IoError> {
+        match self {
+            Self::Reader(reader) => reader.take_map_error(at),
+            Self::Writer(writer) => writer.take_map_error(at),
+        }
+    }
+}
+
 impl Volume {
     /// The volume of `map`, whose components `components` are.
     pub(crate) fn new(
@@ -128,10 +145,30 @@ impl Volume {
     }
 
     fn segments(&self, offset: u64, len: u64) -> Vec<Segment> {
-        match &mut *self.map() {
-            Map::Reader(reader) => reader.segments(offset..offset + len).collect(),
-            Map::Writer(writer) => writer.segments(offset..offset + len).collect(),
+        let (mut map, range) = (self.map(), offset..offset + len);
+        let segments = map.segments(range.clone());
+        let unread = segments.iter().filter(|segment| segment.place == SegmentPlace::Lost(Lost::NoMap));
+        // A disk that failed once is asked again.
+        if unread.filter(|segment| map.take_error(segment.start).is_some()).count() > 0 {
+            return map.segments(range);
         }
+        segments
+    }
+
+    /// Why nobody knows the place of the bytes from `start` on. Where that is because a disk failed, it is said, and not
+    /// that they are lost.
+    fn lost(&self, start: u64, why: Lost) -> Fault {
+        let error = if why == Lost::NoMap { self.map().take_error(start) } else { None };
+        match error {
+            Some(error) => self.component(ComponentIndex(0)).fault(error),
+            None => Fault::Lost { start, why },
+        }
+    }
+
+    /// Whether bytes that are lost for this reason are served as zeros. A volume that is written to was whole when it was
+    /// opened, so what nobody can find there is not lost: a disk fails.
+    fn is_zero(&self, why: Lost) -> bool {
+        self.zero_lost && !(self.is_writable && why == Lost::NoMap)
     }
 
     /// Has `work` done by the writer, while nobody else has it.
@@ -145,10 +182,12 @@ impl Volume {
         }
     }
 
-    /// Does `work` on each stretch of `range` that has a place, without the writer, and tells it afterwards.
+    /// Does `work` on each stretch of `range` that has a place, without the writer, and tells it afterwards; `lost` says
+    /// whether to go on past a stretch that has one nobody knows.
     fn in_place(
         &self,
         range: Range<u64>,
+        lost: impl Fn(Fault) -> Result<(), Fault>,
         work: impl Fn(&Component, u64, u64) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let mut start = range.start;
@@ -157,9 +196,14 @@ impl Volume {
             let end = range.end.min(start.saturating_add(self.chunk_size.saturating_mul(MAX_ENTRIES)));
             let mut touched = Vec::new();
             for segment in self.segments(start, end - start) {
-                let SegmentPlace::Data { component, offset } = segment.place else { continue };
-                work(&self.component(component), offset, segment.len)?;
-                touched.push(component);
+                match segment.place {
+                    SegmentPlace::Hole => {}
+                    SegmentPlace::Lost(why) => lost(self.lost(segment.start, why))?,
+                    SegmentPlace::Data { component, offset } => {
+                        work(&self.component(component), offset, segment.len)?;
+                        touched.push(component);
+                    }
+                }
             }
             self.note_writes(touched)?;
             start = end;
@@ -202,7 +246,7 @@ impl Volume {
                     | Lost::BadArea(component) => Some(component),
                     Lost::BadEntry | Lost::NoMap => None,
                 };
-                State::Lost { component, zero: self.zero_lost }
+                State::Lost { component, zero: self.is_zero(why) }
             }
         }
     }
@@ -217,8 +261,8 @@ impl Backend for Volume {
         for segment in self.segments(offset, reply.remaining()) {
             match segment.place {
                 SegmentPlace::Hole => reply.hole(segment.len),
-                SegmentPlace::Lost(_) if self.zero_lost => reply.hole(segment.len),
-                SegmentPlace::Lost(why) => return Err(Fault::Lost { start: segment.start, why }),
+                SegmentPlace::Lost(why) if self.is_zero(why) => reply.hole(segment.len),
+                SegmentPlace::Lost(why) => return Err(self.lost(segment.start, why)),
                 SegmentPlace::Data { component, offset } => {
                     let len = usize::try_from(segment.len).expect("a request fits memory");
                     self.component(component).read_at(offset, reply.data(len))?;
@@ -286,13 +330,17 @@ impl Backend for Volume {
             return if fast { Ok(()) } else { Err(Fault::Slow) };
         }
         if how.provided {
-            return self.with_writer(|writer| writer.provide_zeros(range));
+            return self.with_writer(|writer| match writer.chunks_missing(range.clone()) {
+                needed if needed > 0 && !how.may_grow => Err(WriteError::OutOfSpace { needed, free: 0 }),
+                _ => writer.provide_zeros(range),
+            });
         }
-        self.in_place(range, Component::write_zeros)
+        self.in_place(range, |fault| Err(fault), Component::write_zeros)
     }
 
     fn trim(&self, range: Range<u64>) -> Result<(), Fault> {
-        self.in_place(range, Component::discard)
+        // What nobody can find is of no use already.
+        self.in_place(range, |_| Ok(()), Component::discard)
     }
 
     fn flush(&self) -> Result<(), Fault> {
@@ -329,8 +377,8 @@ impl ReadAt for Volume {
                 SegmentPlace::Data { component, offset } => {
                     self.component(component).read_at(offset, part).map_err(failed)?;
                 }
-                SegmentPlace::Lost(why) if !self.zero_lost => {
-                    return Err(failed(Fault::Lost { start: segment.start, why }));
+                SegmentPlace::Lost(why) if !self.is_zero(why) => {
+                    return Err(failed(self.lost(segment.start, why)));
                 }
                 SegmentPlace::Hole | SegmentPlace::Lost(_) => part.fill(0),
             }
