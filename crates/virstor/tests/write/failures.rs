@@ -1,13 +1,18 @@
 //! Every operation of a disk failing once.
 
+use std::sync::Arc;
+
+use virstor::format::ByteOrder;
+use virstor::geometry::ComponentIndex;
 use virstor::io;
+use virstor::plan::{Lost, Segment, SegmentPlace, VolumeReader};
 use virstor::write::{Unsound, WriteError};
-use virstor_testkit::{Machine, SplitMix64, for_each_seed};
+use virstor_testkit::{Failing, Machine, SplitMix64, for_each_seed};
 
 use crate::model::{Operation, perform, random_operation};
 use crate::on_disk::OnDisk;
 use crate::power::History;
-use crate::set::{CHUNK, contents, disks_of, open, small_set, try_open};
+use crate::set::{CHUNK, contents, disks_of, open, small_set, try_open, volume_of};
 
 /// Fills two of three components, in chunks of both sectors of the map, with closes between.
 fn operations() -> Vec<Operation> {
@@ -117,4 +122,24 @@ fn random_sessions_on_failing_disks_keep_what_they_acknowledge() {
         history.assert_every_cut_is_sound(&machine, 2, random);
     });
     assert!(failures > 150, "{failures} operations failed");
+}
+
+#[test]
+fn a_map_that_cannot_be_read_says_why_and_is_read_again() {
+    let disks = disks_of(&set());
+    let volume = volume_of(&disks);
+    // The page, and then the one piece it has.
+    let failing = |disk| Arc::new(Failing::new(disk).read_number(0).read_number(1));
+    let disks = (0..).map(ComponentIndex).zip(disks.into_iter().map(failing)).collect();
+    let mut reader = VolumeReader::new(volume, disks, ByteOrder::Little, 0);
+    let lost = |reader: &mut VolumeReader<_>| -> Vec<_> {
+        let place = |segment: Segment| segment.place;
+        reader.segments(0..128 * CHUNK as u64).map(place).collect()
+    };
+    assert_eq!(lost(&mut reader), [SegmentPlace::Lost(Lost::NoMap)]);
+    // It stays so until somebody asks why.
+    assert_eq!(lost(&mut reader), [SegmentPlace::Lost(Lost::NoMap)]);
+    assert!(reader.take_map_error(5 * CHUNK as u64).is_some());
+    assert_eq!(lost(&mut reader), [SegmentPlace::Hole]);
+    assert_eq!(reader.take_map_error(5 * CHUNK as u64), None);
 }

@@ -335,7 +335,7 @@ impl Backend for Volume {
                 _ => writer.provide_zeros(range),
             });
         }
-        self.in_place(range, |fault| Err(fault), Component::write_zeros)
+        self.in_place(range, Err, Component::write_zeros)
     }
 
     fn trim(&self, range: Range<u64>) -> Result<(), Fault> {
