@@ -4,7 +4,7 @@ use std::path::Path;
 
 use virstor_testkit::{SetBuilder, write_sparsely};
 
-use crate::files::{file, folder, keep, trio};
+use crate::files::{backed_up, file, folder, keep, trio};
 use crate::rows::{Row, Stdout, row};
 
 pub(crate) fn all() -> Vec<Row> {
@@ -269,6 +269,13 @@ fn changes() -> Vec<Row> {
             &["restore-map", "c1", "c0", "c2"],
             8,
             &["virstor: c1: is not a specimen"],
+        ),
+        row(
+            "a backup for a file that is not there",
+            backed_up,
+            &["restore-map", "--apply", "b", "c0", "nowhere", "c2"],
+            8,
+            &["virstor: nowhere: no such file or directory; nothing was changed; *"],
         ),
         row(
             "a file given twice",

@@ -29,7 +29,8 @@ use crate::verb::backup_map;
 
 pub(crate) fn run(args: &RepairArgs) -> Result<Status, Failure> {
     change::refuse_twice(&args.input)?;
-    let heap = heap::open(&args.input, args.output, Tunables::default())?;
+    let writes = (args.apply || args.apply_plan.is_some()) && !args.dry_run;
+    let heap = heap::open_to_change(&args.input, args.output, writes)?;
     if let Some(path) = &args.apply_plan {
         return run_saved(args, &heap, path);
     }
@@ -82,7 +83,6 @@ pub(crate) fn run(args: &RepairArgs) -> Result<Status, Failure> {
             });
         }
     }
-    heap::note_unreadable(&heap, args.output);
     Ok(status(has_work, document.applied, plan.after_report.verdict()))
 }
 

@@ -5,7 +5,6 @@ use std::fmt::Write;
 use virstor::assemble::Volume;
 use virstor::counted::{agreeing, counted};
 use virstor::format::MAP_ENTRY_LEN;
-use virstor::kernel::Tunables;
 use virstor_inspect::Heap;
 use virstor_inspect::document::collect::{RestoreMap, RestoredComponent};
 use virstor_inspect::restore::{Restoration, RestoreError, restoration};
@@ -21,7 +20,7 @@ use crate::output::{self, shown};
 pub(crate) fn run(args: &RestoreMapArgs) -> Result<Status, Failure> {
     change::refuse_twice(&args.input)?;
     let backup = heap::open_backup(&args.backup)?;
-    let set = heap::open(&args.input, args.output, Tunables::default())?;
+    let set = heap::open_to_change(&args.input, args.output, args.apply)?;
     let failed =
         |error| Failure::Operation(format!("{}: the backup {}", shown(&args.backup), reason(&set, &error)));
     let restoration = restoration(&backup, 0, &set).map_err(failed)?;
@@ -52,7 +51,6 @@ pub(crate) fn run(args: &RestoreMapArgs) -> Result<Status, Failure> {
     } else if !args.output.quiet {
         output::print(&text(&document, restoration.patches.is_empty()))?;
     }
-    heap::note_unreadable(&set, args.output);
     let left = !args.apply && !restoration.patches.is_empty();
     Ok(if left { Status::Damage } else { Status::Fine })
 }
