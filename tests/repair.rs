@@ -132,6 +132,28 @@ fn saved_plan(runtime: Runtime) -> Result<(), Failed> {
     ended(&place.run(runtime, &["repair", "--plan-out", "p.json"]), 4)?;
     check(place.hashes() == before, "planning wrote something")?;
     ended(&place.run(runtime, &["repair", "--plan-out", "p.json"]), 8)?;
+    // What a plan says that it replaces has to stand there.
+    let plan: Value = serde_json::from_slice(&fs::read(place.path().join("p.json"))?)?;
+    let digit = |text: &str| if text.starts_with('0') { "1" } else { "0" };
+    let changes: [fn(&mut Value, &dyn Fn(&str) -> &'static str); 3] = [
+        |patch, _| patch["offset"] = (patch["offset"].as_u64().unwrap_or(0) - 512).into(),
+        |patch, digit| {
+            let before = patch["before"].as_str().unwrap_or_default().to_string();
+            patch["before"] = format!("{}{}", digit(&before), &before[1..]).into();
+        },
+        |patch, _| patch["before"] = Value::Null,
+    ];
+    for (change, wanted) in
+        changes.into_iter().zip(["does not replace what stands at", "does not replace", "cannot be done"])
+    {
+        let mut plan = plan.clone();
+        change(&mut plan["steps"][0]["patches"][0], &digit);
+        fs::write(place.path().join("q.json"), plan.to_string())?;
+        let run = place.run(runtime, &["repair", "--apply-plan", "q.json"]);
+        ended(&run, 8)?;
+        check(run.stderr.contains("patch 1 of step 1") && run.stderr.contains(wanted), &run.stderr)?;
+        check(place.hashes() == before, "a plan that was tampered with was carried out")?;
+    }
     let run = place.run(runtime, &["repair", "--apply-plan", "p.json", "--undo-log", "u.log", "--json"]);
     ended(&run, 1)?;
     check(json(&run)["verdict_after"] == "clean", "it is clean")?;
