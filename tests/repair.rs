@@ -36,6 +36,7 @@ fn main() {
         add("saved_plan".into(), Box::new(move || saved_plan(runtime)));
         add("on_paper".into(), Box::new(move || on_paper(runtime)));
         add("refusals".into(), Box::new(move || refusals(runtime)));
+        add("logs".into(), Box::new(move || logs(runtime)));
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -224,4 +225,26 @@ fn refusals(runtime: Runtime) -> Result<(), Failed> {
     ended(&run, 8)?;
     check(run.stderr.contains("c1: ") && run.stderr.contains("changed since"), &run.stderr)?;
     check(fs::read(&path)? == bytes, "it was overwritten")
+}
+
+/// An undo that cannot be done says so.
+fn logs(runtime: Runtime) -> Result<(), Failed> {
+    let place = Place::new("39-crash-two-full");
+    ended(&place.run(runtime, &["repair", "--apply", "--undo-log", "u.log"]), 1)?;
+    let (after, log) = (place.hashes(), fs::read(place.path().join("u.log"))?);
+    let refused = |place: &Place, wanted: &str| {
+        let run = place.run(runtime, &["undo", "u.log"]);
+        ended(&run, 8)?;
+        check(run.stderr.contains(wanted), &run.stderr)?;
+        check(place.hashes() == after, "something was put back")
+    };
+    // The record of the first disk begins at byte 66.
+    for byte in [72, 100, 125] {
+        let mut damaged = log.clone();
+        damaged[byte] ^= 1;
+        fs::write(place.path().join("u.log"), damaged)?;
+        refused(&place, "is damaged at byte 66; nothing was put back")?;
+    }
+    fs::write(place.path().join("u.log"), &log[..100])?;
+    refused(&place, "breaks off at byte 66, before it says what was changed; nothing was put back")
 }

@@ -20,7 +20,12 @@ pub(crate) fn run(args: &UndoArgs) -> Result<Status, Failure> {
     change::refuse_same(&args.files)?;
     let path = shown(&args.log);
     let log = Disk::open(&args.log).map_err(|reason| Failure::Operation(format!("{path}: {reason}")))?;
-    let log = UndoLog::open(log).map_err(|error| log_failure(&args.log, &error))?;
+    let log = UndoLog::open(log).map_err(|error| match error {
+        LogError::Damaged { offset } => {
+            Failure::Operation(format!("{path}: is damaged at byte {offset}; nothing was put back"))
+        }
+        error => log_failure(&args.log, &error),
+    })?;
     let files = args.files.iter().map(File::open).collect::<Result<Vec<_>, _>>()?;
     let places = assign(&log, &args.log, &files)?;
     if !args.dry_run {
@@ -136,6 +141,11 @@ fn document(log: &UndoLog<Disk>, places: &[Place], dry_run: bool) -> Result<Undo
 fn text(undo: &Undo) -> String {
     let (volume, verb) = (&undo.volume, &undo.verb);
     let begun = if undo.complete { "" } else { ", which was not finished" };
+    if !undo.complete && undo.files.iter().all(|file| file.places == 0) {
+        return format!(
+            "'{verb}' of volume {volume}{begun}: its log ends before anything was changed; nothing is put back\n"
+        );
+    }
     let mut text = match undo.dry_run {
         true => format!("'{verb}' of volume {volume}{begun}: everything can be put back\n"),
         false => format!("'{verb}' of volume {volume}{begun}: everything is as it was before\n"),
@@ -194,6 +204,10 @@ fn log_failure(path: &Path, error: &LogError) -> Failure {
             format!("{path}: has version {version} of the undo log; this program knows version 1")
         }
         LogError::Damaged { offset } => format!("{path}: is damaged at byte {offset}"),
+        LogError::Torn { offset } => format!(
+            "{path}: breaks off at byte {offset}, before it says what was changed; nothing was put back, and if a crash cut it \
+             there nothing had been changed"
+        ),
         LogError::Io(error) => format!("{path}: {error}"),
     })
 }
