@@ -227,9 +227,9 @@ fn refusals(runtime: Runtime) -> Result<(), Failed> {
     check(fs::read(&path)? == bytes, "it was overwritten")
 }
 
-/// An undo that cannot be done says so.
+/// An undo that cannot be done says so, and what is missing.
 fn logs(runtime: Runtime) -> Result<(), Failed> {
-    let place = Place::new("39-crash-two-full");
+    let mut place = Place::new("39-crash-two-full");
     ended(&place.run(runtime, &["repair", "--apply", "--undo-log", "u.log"]), 1)?;
     let (after, log) = (place.hashes(), fs::read(place.path().join("u.log"))?);
     let refused = |place: &Place, wanted: &str| {
@@ -246,5 +246,11 @@ fn logs(runtime: Runtime) -> Result<(), Failed> {
         refused(&place, "is damaged at byte 66; nothing was put back")?;
     }
     fs::write(place.path().join("u.log"), &log[..100])?;
-    refused(&place, "breaks off at byte 66, before it says what was changed; nothing was put back")
+    refused(&place, "breaks off at byte 66, before it says what was changed; nothing was put back")?;
+    fs::write(place.path().join("u.log"), &log)?;
+    let forgotten = place.files.pop().expect("the set has files");
+    let after = place.run(runtime, &["undo", "u.log"]);
+    ended(&after, 8)?;
+    let name = forgotten.rsplit('=').next().unwrap_or(&forgotten);
+    check(after.stderr.contains(&format!("{name} is not among the FILEs")), &after.stderr)
 }

@@ -68,6 +68,7 @@ impl File {
 /// Which file each disk of the log is: the one that fits, and of several the one of its name.
 fn assign(log: &UndoLog<Disk>, path: &Path, files: &[File]) -> Result<Vec<Place>, Failure> {
     let mut places: Vec<Place> = Vec::new();
+    let mut unplaced: Option<(String, &str)> = None;
     for (number, known) in log.header().disks.iter().enumerate() {
         let named = |file: &&File| File::base_name(&file.label) == File::base_name(&known.label);
         // The log is read for each file, and it may be long: the one of that name is asked first.
@@ -102,9 +103,10 @@ fn assign(log: &UndoLog<Disk>, path: &Path, files: &[File]) -> Result<Vec<Place>
         }
         let chosen = match &fitting[..] {
             [] => {
-                let why = why.unwrap_or_else(|| "all FILEs are others of its disks".into());
-                let (label, log) = (&known.label, shown(path));
-                return Err(Failure::Operation(format!("{why}; it is not what {log} knows as {label}")));
+                let why =
+                    why.map(|why| format!("{why}; it is not what {} knows as {}", shown(path), known.label));
+                unplaced.get_or_insert((why.unwrap_or_default(), &known.label));
+                continue;
             }
             [only] => *only,
             several => several.iter().copied().find(named).ok_or_else(|| {
@@ -115,7 +117,14 @@ fn assign(log: &UndoLog<Disk>, path: &Path, files: &[File]) -> Result<Vec<Place>
         let (label, path) = (chosen.label.clone(), chosen.disk.path().into());
         places.push(Place { label, path, start: known.start, len: known.size });
     }
-    Ok(places)
+    let taken = |file: &File| places.iter().any(|place| place.path == *file.disk.path());
+    match unplaced {
+        None => Ok(places),
+        Some((_, label)) if files.iter().all(taken) => {
+            Err(Failure::Operation(format!("{label} is not among the FILEs, and {} needs it", shown(path))))
+        }
+        Some((why, _)) => Err(Failure::Operation(why)),
+    }
 }
 
 fn document(log: &UndoLog<Disk>, places: &[Place], dry_run: bool) -> Result<Undo, LogError> {
