@@ -107,10 +107,17 @@ fn document(
     }
 }
 
+/// A line for each component that the backup has and the files have not.
+fn absent(document: &RestoreMap) -> String {
+    let line = |number: &u16| format!("  component {number} of the backup is not among the files\n");
+    document.not_found.iter().map(line).collect()
+}
+
 fn text(document: &RestoreMap, nothing_to_do: bool) -> String {
     let (volume, id) = (&document.volume, document.id);
     if nothing_to_do {
-        return format!("volume {volume} (id {id}): records and map are what the backup says\n");
+        let absent = absent(document);
+        return format!("volume {volume} (id {id}): records and map are what the backup says\n{absent}");
     }
     let changed = document.entries_changed;
     let (is, are) = match document.applied {
@@ -130,9 +137,7 @@ fn text(document: &RestoreMap, nothing_to_do: bool) -> String {
         };
         _ = writeln!(text, "  map: {} {are} put back{dropped}", counted(changed, "entry"));
     }
-    for number in &document.not_found {
-        _ = writeln!(text, "  component {number} of the backup is not among the files");
-    }
+    text.push_str(&absent(document));
     if document.entries_unknown > 0 {
         _ = writeln!(
             text,
