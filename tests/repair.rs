@@ -36,6 +36,7 @@ fn main() {
         add("saved_plan".into(), Box::new(move || saved_plan(runtime)));
         add("on_paper".into(), Box::new(move || on_paper(runtime)));
         add("refusals".into(), Box::new(move || refusals(runtime)));
+        add("logs".into(), Box::new(move || logs(runtime)));
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -132,6 +133,28 @@ fn saved_plan(runtime: Runtime) -> Result<(), Failed> {
     ended(&place.run(runtime, &["repair", "--plan-out", "p.json"]), 4)?;
     check(place.hashes() == before, "planning wrote something")?;
     ended(&place.run(runtime, &["repair", "--plan-out", "p.json"]), 8)?;
+    // What a plan says that it replaces has to stand there.
+    let plan: Value = serde_json::from_slice(&fs::read(place.path().join("p.json"))?)?;
+    let digit = |text: &str| if text.starts_with('0') { "1" } else { "0" };
+    let changes: [fn(&mut Value, &dyn Fn(&str) -> &'static str); 3] = [
+        |patch, _| patch["offset"] = (patch["offset"].as_u64().unwrap_or(0) - 512).into(),
+        |patch, digit| {
+            let before = patch["before"].as_str().unwrap_or_default().to_string();
+            patch["before"] = format!("{}{}", digit(&before), &before[1..]).into();
+        },
+        |patch, _| patch["before"] = Value::Null,
+    ];
+    for (change, wanted) in
+        changes.into_iter().zip(["does not replace what stands at", "does not replace", "cannot be done"])
+    {
+        let mut plan = plan.clone();
+        change(&mut plan["steps"][0]["patches"][0], &digit);
+        fs::write(place.path().join("q.json"), plan.to_string())?;
+        let run = place.run(runtime, &["repair", "--apply-plan", "q.json"]);
+        ended(&run, 8)?;
+        check(run.stderr.contains("patch 1 of step 1") && run.stderr.contains(wanted), &run.stderr)?;
+        check(place.hashes() == before, "a plan that was tampered with was carried out")?;
+    }
     let run = place.run(runtime, &["repair", "--apply-plan", "p.json", "--undo-log", "u.log", "--json"]);
     ended(&run, 1)?;
     check(json(&run)["verdict_after"] == "clean", "it is clean")?;
@@ -202,4 +225,32 @@ fn refusals(runtime: Runtime) -> Result<(), Failed> {
     ended(&run, 8)?;
     check(run.stderr.contains("c1: ") && run.stderr.contains("changed since"), &run.stderr)?;
     check(fs::read(&path)? == bytes, "it was overwritten")
+}
+
+/// An undo that cannot be done says so, and what is missing.
+fn logs(runtime: Runtime) -> Result<(), Failed> {
+    let mut place = Place::new("39-crash-two-full");
+    ended(&place.run(runtime, &["repair", "--apply", "--undo-log", "u.log"]), 1)?;
+    let (after, log) = (place.hashes(), fs::read(place.path().join("u.log"))?);
+    let refused = |place: &Place, wanted: &str| {
+        let run = place.run(runtime, &["undo", "u.log"]);
+        ended(&run, 8)?;
+        check(run.stderr.contains(wanted), &run.stderr)?;
+        check(place.hashes() == after, "something was put back")
+    };
+    // The record of the first disk begins at byte 66.
+    for byte in [72, 100, 125] {
+        let mut damaged = log.clone();
+        damaged[byte] ^= 1;
+        fs::write(place.path().join("u.log"), damaged)?;
+        refused(&place, "is damaged at byte 66; nothing was put back")?;
+    }
+    fs::write(place.path().join("u.log"), &log[..100])?;
+    refused(&place, "breaks off at byte 66, before it says what was changed; nothing was put back")?;
+    fs::write(place.path().join("u.log"), &log)?;
+    let forgotten = place.files.pop().expect("the set has files");
+    let after = place.run(runtime, &["undo", "u.log"]);
+    ended(&after, 8)?;
+    let name = forgotten.rsplit('=').next().unwrap_or(&forgotten);
+    check(after.stderr.contains(&format!("{name} is not among the FILEs")), &after.stderr)
 }

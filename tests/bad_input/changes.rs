@@ -10,7 +10,7 @@ use crate::files::{LONG_NAME, bad_entries, blank, file, folder, keep, read_only,
 use crate::rows::{Row, permissions_count, row};
 
 pub(crate) fn all() -> Vec<Row> {
-    [labels(), changes(), every_verb(), repairs()].into_iter().flatten().collect()
+    [labels(), changes(), every_verb(), unread_files(), repairs()].into_iter().flatten().collect()
 }
 
 /// Volumes that are not made.
@@ -387,13 +387,7 @@ fn changes() -> Vec<Row> {
             8,
             &["virstor: log: cannot make the undo log: *; nothing was done"],
         ),
-        row(
-            "a volume that is cleared without its files",
-            trio,
-            &["clear", "nowhere"],
-            8,
-            &["virstor: nowhere: no such file or directory"],
-        ),
+        row("a volume that is cleared without its files", trio, &["clear", "nowhere"], 8, &[NOT_THERE]),
     ]
 }
 
@@ -412,7 +406,10 @@ fn every_verb() -> Vec<Row> {
     ];
     type Wrong =
         (&'static str, fn(&Path), &'static [&'static str], i32, &'static [&'static str], fn() -> bool);
-    let wrongs: [Wrong; 4] = [
+    let wrongs: [Wrong; 5] = [
+        ("a file that is not there", trio_and_blank, &["c0", "c1", "nowhere", "c2"], 8, &[NOT_THERE], || {
+            true
+        }),
         (
             "a component used twice",
             trio_and_blank,
@@ -478,6 +475,114 @@ fn every_verb() -> Vec<Row> {
 fn trio_and_blank(folder: &Path) {
     trio(folder);
     file(folder, "blank", &vec![0; 1 << 20]);
+}
+
+/// What a verb that writes says of a FILE that is not there.
+const NOT_THERE: &str = "virstor: nowhere: no such file or directory; nothing was changed; leave it out of the FILEs if it is lost";
+
+/// Three components, of which the second holds nothing.
+fn one_empty(folder: &Path) {
+    keep(folder, SetBuilder::new("dev").components([1 << 20; 3]).map(0, 0, 2).map(2, 2, 0).filled(1));
+}
+
+/// What is not known to be lost is not given up.
+fn unread_files() -> Vec<Row> {
+    vec![
+        row(
+            "a component that is lost",
+            one_empty,
+            &["repair", "--lossy", "c0", "c2"],
+            4,
+            &["virstor: note: nothing was written; --apply carries the plan out"],
+        )
+        .prints("then: clean"),
+        row(
+            "a name that is mistyped, repaired",
+            one_empty,
+            &["repair", "--lossy", "--apply", "c0", "nowhere", "c2"],
+            8,
+            &[NOT_THERE],
+        ),
+        row(
+            "a name that is mistyped, planned",
+            one_empty,
+            &["repair", "--lossy", "c0", "nowhere", "c2"],
+            4,
+            &["virstor: note: nowhere: no such file or directory"],
+        )
+        .prints("then: unusable"),
+        row(
+            "a folder among the files, repaired",
+            |it| {
+                one_empty(it);
+                folder(it, "f");
+            },
+            &["repair", "--lossy", "--apply", "c0", "f", "c2"],
+            8,
+            &["virstor: f: is a folder, not an image; nothing was changed; *"],
+        ),
+        row(
+            "a component that may not be read, repaired",
+            |it| {
+                one_empty(it);
+                fs::set_permissions(it.join("c1"), Permissions::from_mode(0o000)).expect("it is ours");
+            },
+            &["repair", "--lossy", "--apply", "c0", "c1", "c2"],
+            8,
+            &["virstor: c1: permission denied; nothing was changed; *"],
+        )
+        .needs(permissions_count),
+        row(
+            "a component whose record is in a bad area, repaired",
+            |it| {
+                one_empty(it);
+                file(it, "c1.map", b"0 ?\n0 0x100000 -\n");
+            },
+            &["repair", "--lossy", "--apply", "--bad", "c1.map", "c0", "c1", "c2"],
+            8,
+            &["virstor: c1: *, as its mapfile says; nothing was changed; *"],
+        ),
+        row(
+            "a component whose record is in a bad area, planned",
+            |it| {
+                one_empty(it);
+                file(it, "c1.map", b"0 ?\n0 0x100000 -\n");
+            },
+            &["repair", "--lossy", "--bad", "c1.map", "c0", "c1", "c2"],
+            4,
+            &["virstor: note: c1: *, as its mapfile says"],
+        )
+        .prints("then: unusable"),
+        row(
+            "a saved plan and a file that is not there",
+            trio,
+            &["repair", "--apply-plan", "p", "c0", "c1", "nowhere"],
+            8,
+            &[NOT_THERE],
+        ),
+        row(
+            "an overlay committed, and a file that is not there",
+            trio,
+            &["overlay", "commit", "o", "c0", "c1", "nowhere", "c2"],
+            8,
+            &[NOT_THERE],
+        ),
+        row(
+            "a volume that is served to be written to, and a file that is not there",
+            trio,
+            &["serve", "--write", "c0", "c1", "nowhere", "c2"],
+            8,
+            &[NOT_THERE],
+        ),
+        row(
+            "a volume that would be cleared, and a file that is not there",
+            trio,
+            &["clear", "--dry-run", "c0", "c1", "nowhere", "c2"],
+            0,
+            &["virstor: note: nowhere: no such file or directory"],
+        )
+        .prints("would be cleared"),
+    ]
 }
 
 /// Verbs that write, given what they must not touch.

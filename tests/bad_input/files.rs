@@ -9,7 +9,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
 
-use virstor_inspect::collect::collect;
+use virstor_inspect::collect::{back_up, collect};
 use virstor_inspect::{Heap, InputFile, Options, Stage};
 use virstor_testkit::{MapEntry, Record, SetBuilder, SparseDisk, write_sparsely};
 
@@ -135,6 +135,28 @@ pub(crate) fn crowd(folder: &Path) {
     let mut unheard = |_: Stage<'_>, _, _| ControlFlow::Continue(());
     collect(&heap, &mut write, &mut unheard).expect("memory takes it all");
     file(folder, "s", &specimen);
+}
+
+/// Three components, and a backup of their records and map: b.
+pub(crate) fn backed_up(folder: &Path) {
+    trio(folder);
+    let names = ["c0", "c1", "c2"];
+    let files = names.map(|name| InputFile {
+        label: name.into(),
+        provider: name.into(),
+        disk: Ok(fs::read(folder.join(name)).expect("it was made")),
+        sector_size: None,
+        preferred: false,
+    });
+    let mut unheard = |_: Stage<'_>, _, _| ControlFlow::Continue(());
+    let heap = Heap::look(files.into(), Options::default(), &mut unheard);
+    let mut backup = Vec::new();
+    let mut write = |bytes: &[u8]| {
+        backup.extend_from_slice(bytes);
+        Ok::<_, Infallible>(())
+    };
+    back_up(&heap, 0, &mut write, &mut unheard).expect("memory takes it all");
+    file(folder, "b", &backup);
 }
 
 /// 200 volumes of four components each, and 200 strangers.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use virstor_testkit::{SetBuilder, write_sparsely};
 
-use crate::files::{file, folder, keep, trio};
+use crate::files::{backed_up, file, folder, keep, trio};
 use crate::rows::{Row, Stdout, row};
 
 pub(crate) fn all() -> Vec<Row> {
@@ -75,6 +75,15 @@ fn specimens() -> Vec<Row> {
             4,
             &["virstor: component 0, which has the map, is missing; there is nothing to back up"],
         ),
+        row(
+            "a backup of a part of the set",
+            trio,
+            &["backup-map", "-o", "b", "c0", "c2"],
+            0,
+            &["virstor: note: not in the backup: component 1 of 3, which is not here"],
+        )
+        .to(Stdout::Any)
+        .creates(&["b"]),
         row("a backup", trio, &["backup-map", "-o", "b", "c0", "c1", "c2"], 0, &[])
             .to(Stdout::Any)
             .creates(&["b"]),
@@ -270,6 +279,21 @@ fn changes() -> Vec<Row> {
             8,
             &["virstor: c1: is not a specimen"],
         ),
+        row(
+            "a backup for a file that is not there",
+            backed_up,
+            &["restore-map", "--apply", "b", "c0", "nowhere", "c2"],
+            8,
+            &["virstor: nowhere: no such file or directory; nothing was changed; *"],
+        ),
+        row(
+            "a backup of more than there is",
+            backed_up,
+            &["restore-map", "--apply", "b", "c0", "c2"],
+            0,
+            &[],
+        )
+        .prints("component 1 of the backup is not among the files"),
         row(
             "a file given twice",
             trio,

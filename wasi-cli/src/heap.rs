@@ -38,6 +38,24 @@ pub(crate) fn open(input: &Input, output: Output, tunables: Tunables) -> Result<
     Ok(Heap::look(inputs, options, &mut of_stages(output)))
 }
 
+/// As [`open`], for what changes the set. It is decided on all that was given, so a file of which nothing can be read must
+/// not pass for one that is not there: where something is written (`writes`) it is refused, else it is named.
+///
+/// # Errors
+///
+/// As for [`open`], and [`Failure::Operation`] with the file and why it cannot be read.
+pub(crate) fn open_to_change(input: &Input, output: Output, writes: bool) -> Result<Heap<Disk>, Failure> {
+    let heap = open(input, output, Tunables::default())?;
+    let unread = unread(&heap).next();
+    if let Some((file, reason)) = unread.filter(|_| writes) {
+        return Err(Failure::Operation(format!(
+            "{file}: {reason}; nothing was changed; leave it out of the FILEs if it is lost"
+        )));
+    }
+    note_unreadable(&heap, output);
+    Ok(heap)
+}
+
 /// As [`open`], but maps are read only when something is asked about them: for what reads them itself.
 ///
 /// # Errors
@@ -273,7 +291,15 @@ pub(crate) fn choose_one(heap: &Heap<Disk>, input: &Input, output: Output) -> Re
 
 /// Whether a file could not be read, which the exit status must not hide.
 pub(crate) fn unreadable(heap: &Heap<Disk>) -> bool {
-    heap.strangers().iter().any(|(_, stranger)| matches!(stranger, Stranger::Unreadable(_)))
+    unread(heap).next().is_some()
+}
+
+/// The files that could not be read, and why.
+fn unread(heap: &Heap<Disk>) -> impl Iterator<Item = (&str, &str)> {
+    heap.strangers().iter().filter_map(|(file, stranger)| match stranger {
+        Stranger::Unreadable(reason) => Some((heap.files()[*file].label.as_str(), reason.as_str())),
+        _ => None,
+    })
 }
 
 /// Says which files could not be read: what was asked for may have worked without them.
@@ -281,10 +307,8 @@ pub(crate) fn note_unreadable(heap: &Heap<Disk>, output: Output) {
     if output.quiet {
         return;
     }
-    for (file, stranger) in heap.strangers() {
-        if let Stranger::Unreadable(reason) = stranger {
-            note(&format!("{}: {reason}", heap.files()[*file].label));
-        }
+    for (file, reason) in unread(heap) {
+        note(&format!("{file}: {reason}"));
     }
 }
 

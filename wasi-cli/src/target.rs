@@ -10,7 +10,6 @@ use virstor::check::Code;
 use virstor::format::Record;
 use virstor::geometry::ComponentIndex;
 use virstor::io::{IoError, ReadAt};
-use virstor::kernel::Tunables;
 use virstor::label::Provider;
 use virstor::patch::Patch;
 use virstor::plan::VolumeReader;
@@ -46,7 +45,7 @@ impl Target {
     /// changes impossible is not.
     pub(crate) fn open(input: &Input, args: &ChangeArgs, output: Output) -> Result<Self, Failure> {
         change::refuse_twice(input)?;
-        let heap = heap::open(input, output, Tunables::default())?;
+        let heap = heap::open_to_change(input, output, !args.dry_run)?;
         let number = heap::choose_one(&heap, input, output)?;
         let volume = &heap.volumes()[number];
         if let Some(missing) = volume.missing().next() {

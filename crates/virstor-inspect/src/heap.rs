@@ -212,6 +212,18 @@ impl<D: ReadAt + Clone> Heap<D> {
         &self.files
     }
 
+    /// Whether a file cannot be read, or not where the record of a component would stand: it may be one that is missed.
+    pub fn is_unread(&self) -> bool {
+        let unreadable = |(_, stranger): &(usize, Stranger)| matches!(stranger, Stranger::Unreadable(_));
+        let ends_unread = |unclaimed: &Unclaimed| {
+            let end = unclaimed.start + unclaimed.len;
+            let disk = self.files[unclaimed.file].disk.as_ref();
+            let last = end.saturating_sub(LARGEST_SECTOR).max(unclaimed.start)..end;
+            disk.is_ok_and(|disk| disk.unreadable(last).is_some())
+        };
+        self.strangers.iter().any(unreadable) || self.unclaimed.iter().any(ends_unread)
+    }
+
     /// Files that are no component of any volume.
     pub fn strangers(&self) -> &[(usize, Stranger)] {
         &self.strangers
@@ -282,6 +294,7 @@ impl<D: ReadAt + Clone> Heap<D> {
             candidates: &self.candidates,
             disks: &disks,
             unclaimed: &unclaimed,
+            unread: self.is_unread(),
         };
         let first = volume.components.get(&ComponentIndex(0));
         let label = first.map_or("", |first| self.label_of(first.candidate));
@@ -401,6 +414,9 @@ struct Offer {
 
 /// The sector size of a file that nothing tells about.
 const USUAL_SECTOR_SIZE: u32 = 512;
+
+/// A record stands at most so many bytes before the end.
+const LARGEST_SECTOR: u64 = 64 << 10;
 
 /// Most places of one file that are looked at for a lost record; a partition table can be made to list any number.
 const MOST_UNCLAIMED: usize = 256;

@@ -387,6 +387,7 @@ impl<D: ReadAt + Clone> Planner<D> {
             candidates: heap.candidates(),
             disks: &disks,
             unclaimed: &unclaimed,
+            unread: heap.is_unread(),
         };
         let places: Vec<(usize, u64, u64)> =
             placed.iter().map(|placed| (placed.file, placed.start, placed.seat.disk.size())).collect();

@@ -3,9 +3,11 @@
 use std::ops::ControlFlow;
 
 use virstor::plan::{Lost, SegmentPlace};
+use virstor::repair;
+use virstor_inspect::repair::plan;
 use virstor_inspect::source::Source;
-use virstor_inspect::{Heap, InputFile, Options};
-use virstor_testkit::{SetBuilder, for_each_seed};
+use virstor_inspect::{Heap, InputFile, Options, Stage};
+use virstor_testkit::{SetBuilder, SparseDisk, for_each_seed};
 
 const CHUNK: u32 = 4096;
 const CHUNKS: u32 = 60;
@@ -69,4 +71,37 @@ fn the_segments_of_a_volume_with_bad_areas_are_its_bytes() {
         }
         assert_eq!(next, size);
     });
+}
+
+/// The plan for three components of which the second holds nothing, when that is `second`: what it changes.
+fn changed_without(
+    second: impl FnOnce(Source<SparseDisk>) -> Option<Result<Source<SparseDisk>, String>>,
+) -> usize {
+    let set = SetBuilder::new("bad").components([1 << 20; 3]).map(0, 0, 2).map(2, 2, 0);
+    let mut disks: Vec<_> = set.build().into_iter().map(|(_, disk)| Some(Ok(Source::file(disk)))).collect();
+    disks[1] = disks[1].take().and_then(|disk| second(disk.expect("it was made")));
+    let file = |(name, disk): (&str, _)| InputFile {
+        label: name.into(),
+        provider: name.into(),
+        disk,
+        sector_size: None,
+        preferred: false,
+    };
+    let there = ["c0", "c1", "c2"].into_iter().zip(disks).filter_map(|(name, disk)| Some((name, disk?)));
+    let mut progress = |_: Stage<'_>, _, _| ControlFlow::Continue(());
+    let heap = Heap::look(there.map(file).collect(), Options::default(), &mut progress);
+    let options = repair::Options { lossy: true, ..repair::Options::default() };
+    plan(&heap, 0, Options::default(), &options, &mut progress)
+        .expect("what is there can be read")
+        .steps
+        .len()
+}
+
+#[test]
+fn a_component_is_given_up_only_when_every_file_could_be_read() {
+    assert_ne!(changed_without(|_| None), 0, "it was not given");
+    assert_eq!(changed_without(|_| Some(Err("no such file".into()))), 0, "it could not be opened");
+    let bad = |area| move |disk: Source<SparseDisk>| Some(Ok(disk.with_bad_areas(vec![area])));
+    assert_eq!(changed_without(bad(0..1 << 20)), 0, "nothing of it could be read");
+    assert_eq!(changed_without(bad((1 << 20) - 512..1 << 20)), 0, "its record could not be read");
 }

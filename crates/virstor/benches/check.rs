@@ -122,8 +122,14 @@ fn measure(what: &str, disk: &impl ReadAt, entries: u64) {
     let candidates: Vec<Candidate> = located.into_iter().map(candidate).collect();
     let assembly = assemble(&candidates);
     let disks = BTreeMap::from([(ComponentIndex(0), disk)]);
-    let subject =
-        Subject { assembly: &assembly, volume: 0, candidates: &candidates, disks: &disks, unclaimed: &[] };
+    let subject = Subject {
+        assembly: &assembly,
+        volume: 0,
+        candidates: &candidates,
+        disks: &disks,
+        unclaimed: &[],
+        unread: false,
+    };
     let started = Instant::now();
     let report = check(&subject, &mut |_, _| ControlFlow::Continue(()));
     let checking = started.elapsed();

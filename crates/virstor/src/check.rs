@@ -75,6 +75,9 @@ pub struct Subject<'a, D> {
     pub disks: &'a BTreeMap<ComponentIndex, D>,
     /// Disks without a record: one of them may have lost it.
     pub unclaimed: &'a [D],
+    /// Whether some disk was given of which nothing could be read, or not where its record would stand: it may be any that
+    /// is missed.
+    pub unread: bool,
 }
 
 impl<'a, D> Subject<'a, D> {
@@ -153,7 +156,7 @@ pub fn check<D: ReadAt>(
     }
     let free = pass.tallies.iter().map(tally::Tally::free).sum();
     let mut report = findings.report(free, pass.order, pass.whole);
-    temper(volume, &pass, &mut report.findings);
+    temper(subject, &pass, &mut report.findings);
     let unclear = |finding: &Finding| is_unclear(volume, disk, &finding.fault);
     report.is_unclear = report.findings.iter().any(unclear);
     if is_cut(subject) || report.is_unclear {
@@ -166,7 +169,8 @@ pub fn check<D: ReadAt>(
 }
 
 /// Takes back what single findings promise where others stand in their way.
-fn temper(volume: &Volume, pass: &map_pass::MapPass, findings: &mut [Finding]) {
+fn temper<D>(subject: &Subject<'_, D>, pass: &map_pass::MapPass, findings: &mut [Finding]) {
+    let volume = subject.volume();
     // Chunks are brought in order only once every entry names one of its own.
     let is_in_the_way = |code| {
         use Code::{ChunkShared, EntryInReserve, EntryInsideMap, EntryPastEnd, LastChunkOverlaps};
@@ -182,7 +186,7 @@ fn temper(volume: &Volume, pass: &map_pass::MapPass, findings: &mut [Finding]) {
         fault => fault.explains().is_some() && finding.repair == Repair::None,
     });
     let strays = findings.iter().any(|finding| finding.fault.is_far_beyond_count());
-    let stays = awaited || strays || !gaps::can_be_closed(volume);
+    let stays = awaited || strays || subject.unread || !gaps::can_be_closed(volume);
     // What is behind the reserve may be the data of a chunk that lies in the map.
     let contested = pass.tallies.first().is_some_and(|first| first.inside_map > 0);
     let is_behind = |fault: &Fault| fault.virtual_chunk().is_some_and(|at| volume.is_behind_reserve(at));

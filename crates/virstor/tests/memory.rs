@@ -55,8 +55,14 @@ fn checking_a_volume_of_one_pib_takes_at_most_128_mib() {
     let candidates: Vec<Candidate> = located.into_iter().map(candidate).collect();
     let assembly = assemble(&candidates);
     let disks = BTreeMap::from([(ComponentIndex(0), &disk)]);
-    let subject =
-        Subject { assembly: &assembly, volume: 0, candidates: &candidates, disks: &disks, unclaimed: &[] };
+    let subject = Subject {
+        assembly: &assembly,
+        volume: 0,
+        candidates: &candidates,
+        disks: &disks,
+        unclaimed: &[],
+        unread: false,
+    };
     let before = peak();
     let report = check(&subject, &mut |_, _| ControlFlow::Continue(()));
     assert!(report.findings.iter().any(|finding| finding.code() == Code::ChunkReuseAhead), "{report:?}");

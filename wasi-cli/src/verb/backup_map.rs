@@ -32,6 +32,7 @@ pub(crate) fn run(args: &BackupMapArgs) -> Result<Status, Failure> {
     let made = finish(target, made)?;
     verify(&heap, volume, &args.out)?;
     heap::note_unreadable(&heap, args.output);
+    note_missing(&heap, volume, args.output);
     report(&args.out, &made, args.output)?;
     Ok(if made.unreadable > 0 { Status::Damage } else { Status::Fine })
 }
@@ -58,6 +59,27 @@ pub(crate) fn before_change(
         note(&format!("records and map as they are were saved to {}", shown(&path)));
     }
     Ok(Some(path))
+}
+
+/// Says of which components no record is in the backup.
+fn note_missing(heap: &Heap<Disk>, number: usize, output: Output) {
+    /// So many are named.
+    const NAMED: usize = 8;
+    let volume = &heap.volumes()[number];
+    let mut missing = volume.missing();
+    let named: Vec<String> = missing.by_ref().take(NAMED).map(|index| index.to_string()).collect();
+    if named.is_empty() || output.quiet {
+        return;
+    }
+    let more = match missing.count() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    note(&format!(
+        "not in the backup: component {}{more} of {}, which is not here",
+        named.join(", "),
+        volume.component_count
+    ));
 }
 
 fn has_map(heap: &Heap<Disk>, volume: usize) -> bool {

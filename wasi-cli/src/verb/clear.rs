@@ -2,7 +2,6 @@
 
 use virstor::change::clear::plan;
 use virstor::counted::{agreeing, counted_len};
-use virstor::kernel::Tunables;
 use virstor_inspect::document::change::Cleared;
 
 use crate::args::ClearArgs;
@@ -11,7 +10,7 @@ use crate::{change, heap, output, target};
 
 pub(crate) fn run(args: &ClearArgs) -> Result<Status, Failure> {
     change::refuse_twice(&args.input)?;
-    let heap = heap::open(&args.input, args.output, Tunables::default())?;
+    let heap = heap::open_to_change(&args.input, args.output, !args.change.dry_run)?;
     let number = heap::choose_one(&heap, &args.input, args.output)?;
     let volume = &heap.volumes()[number];
     let (change, files) = target::clearing(&heap, number, plan(volume))?;

@@ -93,7 +93,7 @@ fn text(diff: &OverlayDiff) -> String {
 
 fn commit(args: &OverlayCommitArgs) -> Result<Status, Failure> {
     change::refuse_twice(&args.input)?;
-    let heap = heap::open(&args.input, args.output, Tunables::default())?;
+    let heap = heap::open_to_change(&args.input, args.output, true)?;
     let number = heap::choose_one(&heap, &args.input, args.output)?;
     let overlay = Arc::new(open(&heap, number, &args.overlay)?);
     let contents = overlay.contents();

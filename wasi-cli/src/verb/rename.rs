@@ -3,7 +3,6 @@
 use virstor::assemble::Volume;
 use virstor::change::naming::{NamingError, is_rest_of, rename};
 use virstor::counted::counted;
-use virstor::kernel::Tunables;
 use virstor::label::MAX_NAME_LEN;
 use virstor_inspect::Heap;
 use virstor_inspect::document::change::Renamed;
@@ -16,7 +15,7 @@ use crate::{change, heap, output, target};
 
 pub(crate) fn run(args: &RenameArgs) -> Result<Status, Failure> {
     change::refuse_twice(&args.input)?;
-    let heap = heap::open(&args.input, args.output, Tunables::default())?;
+    let heap = heap::open_to_change(&args.input, args.output, !args.change.dry_run)?;
     let parts = parts(&heap, args)?;
     let volumes: Vec<&Volume> = parts.iter().map(|number| &heap.volumes()[*number]).collect();
     if parts.len() > 1 && !args.output.quiet {

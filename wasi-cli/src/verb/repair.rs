@@ -29,7 +29,8 @@ use crate::verb::backup_map;
 
 pub(crate) fn run(args: &RepairArgs) -> Result<Status, Failure> {
     change::refuse_twice(&args.input)?;
-    let heap = heap::open(&args.input, args.output, Tunables::default())?;
+    let writes = (args.apply || args.apply_plan.is_some()) && !args.dry_run;
+    let heap = heap::open_to_change(&args.input, args.output, writes)?;
     if let Some(path) = &args.apply_plan {
         return run_saved(args, &heap, path);
     }
@@ -82,7 +83,6 @@ pub(crate) fn run(args: &RepairArgs) -> Result<Status, Failure> {
             });
         }
     }
-    heap::note_unreadable(&heap, args.output);
     Ok(status(has_work, document.applied, plan.after_report.verdict()))
 }
 
@@ -173,13 +173,17 @@ const MOST_PLAN_BYTES: u64 = 1 << 30;
 fn run_saved(args: &RepairArgs, heap: &Heap<Disk>, path: &Path) -> Result<Status, Failure> {
     let saved = read_plan(path)?;
     let bad = |what: &str| Failure::Operation(format!("{}: {what}", shown(path)));
-    let patches = saved.patches().map_err(|error| bad(&bad_plan(&error)))?;
+    let patches = saved.patches().map_err(|error| bad(&bad_plan(&error, &[])))?;
     let most = virstor::undo::MAX_GUARDS;
     if saved.disks.iter().any(|disk| disk.guards.len() > most) {
         return Err(bad(&format!("has more than {most} guards for a disk")));
     }
     let name = Name(saved.name().ok_or_else(|| bad("is no plan: it names no volume"))?);
     let files = assign(&saved, heap)?;
+    let disk = |file: &usize| heap.files()[*file].disk.as_ref().expect("it was read just now").clone();
+    let labels: Vec<&str> = files.iter().map(|file| heap.files()[*file].label.as_str()).collect();
+    let verified = saved.verify(files.iter().map(disk).collect());
+    verified.map_err(|error| bad(&bad_plan(&error, &labels)))?;
     let disks: Vec<(Place, &Disk, Vec<Range<u64>>)> = saved
         .disks
         .iter()
@@ -236,12 +240,19 @@ fn read_plan(path: &Path) -> Result<SavedPlan, Failure> {
     serde_json::from_slice(&text).map_err(|error| failed(format!("is no plan: {error}")))
 }
 
-fn bad_plan(error: &BadPlan) -> String {
+/// What is wrong with a plan whose disks are the files called `labels`.
+fn bad_plan(error: &BadPlan, labels: &[&str]) -> String {
     match error {
         BadPlan::Format => "is no plan".into(),
         BadPlan::Version(version) => format!("has version {version} of plans; this program knows version 1"),
         BadPlan::Patch { step, patch } => format!("patch {patch} of step {step} cannot be done"),
         BadPlan::Order => "has patches whose order is not told and would matter".into(),
+        BadPlan::Differs { step, patch, disk, offset } => format!(
+            "patch {patch} of step {step} does not replace what stands at offset {offset} of {}; nothing was changed; \
+             make a new plan",
+            labels[*disk]
+        ),
+        BadPlan::Unreadable { disk, error } => format!("{}: {error}", labels[*disk]),
     }
 }
 

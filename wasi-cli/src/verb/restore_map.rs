@@ -5,7 +5,6 @@ use std::fmt::Write;
 use virstor::assemble::Volume;
 use virstor::counted::{agreeing, counted};
 use virstor::format::MAP_ENTRY_LEN;
-use virstor::kernel::Tunables;
 use virstor_inspect::Heap;
 use virstor_inspect::document::collect::{RestoreMap, RestoredComponent};
 use virstor_inspect::restore::{Restoration, RestoreError, restoration};
@@ -21,7 +20,7 @@ use crate::output::{self, shown};
 pub(crate) fn run(args: &RestoreMapArgs) -> Result<Status, Failure> {
     change::refuse_twice(&args.input)?;
     let backup = heap::open_backup(&args.backup)?;
-    let set = heap::open(&args.input, args.output, Tunables::default())?;
+    let set = heap::open_to_change(&args.input, args.output, args.apply)?;
     let failed =
         |error| Failure::Operation(format!("{}: the backup {}", shown(&args.backup), reason(&set, &error)));
     let restoration = restoration(&backup, 0, &set).map_err(failed)?;
@@ -52,7 +51,6 @@ pub(crate) fn run(args: &RestoreMapArgs) -> Result<Status, Failure> {
     } else if !args.output.quiet {
         output::print(&text(&document, restoration.patches.is_empty()))?;
     }
-    heap::note_unreadable(&set, args.output);
     let left = !args.apply && !restoration.patches.is_empty();
     Ok(if left { Status::Damage } else { Status::Fine })
 }
@@ -109,10 +107,17 @@ fn document(
     }
 }
 
+/// A line for each component that the backup has and the files have not.
+fn absent(document: &RestoreMap) -> String {
+    let line = |number: &u16| format!("  component {number} of the backup is not among the files\n");
+    document.not_found.iter().map(line).collect()
+}
+
 fn text(document: &RestoreMap, nothing_to_do: bool) -> String {
     let (volume, id) = (&document.volume, document.id);
     if nothing_to_do {
-        return format!("volume {volume} (id {id}): records and map are what the backup says\n");
+        let absent = absent(document);
+        return format!("volume {volume} (id {id}): records and map are what the backup says\n{absent}");
     }
     let changed = document.entries_changed;
     let (is, are) = match document.applied {
@@ -132,9 +137,7 @@ fn text(document: &RestoreMap, nothing_to_do: bool) -> String {
         };
         _ = writeln!(text, "  map: {} {are} put back{dropped}", counted(changed, "entry"));
     }
-    for number in &document.not_found {
-        _ = writeln!(text, "  component {number} of the backup is not among the files");
-    }
+    text.push_str(&absent(document));
     if document.entries_unknown > 0 {
         _ = writeln!(
             text,

@@ -60,7 +60,10 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Status, Failure> {
         let overlay = output::shown(overlay);
         return Err(Failure::Usage(format!("{overlay} is one of the FILEs; it cannot be the overlay, too")));
     }
-    let heap = heap::open(&args.input, args.output, Tunables::default())?;
+    let heap = match args.write {
+        true => heap::open_to_change(&args.input, args.output, true)?,
+        false => heap::open(&args.input, args.output, Tunables::default())?,
+    };
     let volume = heap::choose_one(&heap, &args.input, args.output)?;
     heap::refuse_specimen(&heap, volume, "serve")?;
     let writable = match &args.overlay {

@@ -2,7 +2,6 @@
 
 use virstor::change::naming::{NamingError, hardcode};
 use virstor::check::Code;
-use virstor::kernel::Tunables;
 use virstor::label::MAX_NAME_LEN;
 use virstor_inspect::document::change::Renamed;
 
@@ -13,7 +12,7 @@ use crate::{change, heap, output, target};
 
 pub(crate) fn run(args: &SetArgs) -> Result<Status, Failure> {
     change::refuse_twice(&args.input)?;
-    let heap = heap::open(&args.input, args.output, Tunables::default())?;
+    let heap = heap::open_to_change(&args.input, args.output, !args.change.dry_run)?;
     let number = heap::choose_one(&heap, &args.input, args.output)?;
     // What a name does wrong is what this is for.
     let mended = [Code::HardcodedNameCut, Code::HardcodedNameDiffers];

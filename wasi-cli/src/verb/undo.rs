@@ -20,7 +20,12 @@ pub(crate) fn run(args: &UndoArgs) -> Result<Status, Failure> {
     change::refuse_same(&args.files)?;
     let path = shown(&args.log);
     let log = Disk::open(&args.log).map_err(|reason| Failure::Operation(format!("{path}: {reason}")))?;
-    let log = UndoLog::open(log).map_err(|error| log_failure(&args.log, &error))?;
+    let log = UndoLog::open(log).map_err(|error| match error {
+        LogError::Damaged { offset } => {
+            Failure::Operation(format!("{path}: is damaged at byte {offset}; nothing was put back"))
+        }
+        error => log_failure(&args.log, &error),
+    })?;
     let files = args.files.iter().map(File::open).collect::<Result<Vec<_>, _>>()?;
     let places = assign(&log, &args.log, &files)?;
     if !args.dry_run {
@@ -63,6 +68,7 @@ impl File {
 /// Which file each disk of the log is: the one that fits, and of several the one of its name.
 fn assign(log: &UndoLog<Disk>, path: &Path, files: &[File]) -> Result<Vec<Place>, Failure> {
     let mut places: Vec<Place> = Vec::new();
+    let mut unplaced: Option<(String, &str)> = None;
     for (number, known) in log.header().disks.iter().enumerate() {
         let named = |file: &&File| File::base_name(&file.label) == File::base_name(&known.label);
         // The log is read for each file, and it may be long: the one of that name is asked first.
@@ -97,9 +103,10 @@ fn assign(log: &UndoLog<Disk>, path: &Path, files: &[File]) -> Result<Vec<Place>
         }
         let chosen = match &fitting[..] {
             [] => {
-                let why = why.unwrap_or_else(|| "all FILEs are others of its disks".into());
-                let (label, log) = (&known.label, shown(path));
-                return Err(Failure::Operation(format!("{why}; it is not what {log} knows as {label}")));
+                let why =
+                    why.map(|why| format!("{why}; it is not what {} knows as {}", shown(path), known.label));
+                unplaced.get_or_insert((why.unwrap_or_default(), &known.label));
+                continue;
             }
             [only] => *only,
             several => several.iter().copied().find(named).ok_or_else(|| {
@@ -110,7 +117,14 @@ fn assign(log: &UndoLog<Disk>, path: &Path, files: &[File]) -> Result<Vec<Place>
         let (label, path) = (chosen.label.clone(), chosen.disk.path().into());
         places.push(Place { label, path, start: known.start, len: known.size });
     }
-    Ok(places)
+    let taken = |file: &File| places.iter().any(|place| place.path == *file.disk.path());
+    match unplaced {
+        None => Ok(places),
+        Some((_, label)) if files.iter().all(taken) => {
+            Err(Failure::Operation(format!("{label} is not among the FILEs, and {} needs it", shown(path))))
+        }
+        Some((why, _)) => Err(Failure::Operation(why)),
+    }
 }
 
 fn document(log: &UndoLog<Disk>, places: &[Place], dry_run: bool) -> Result<Undo, LogError> {
@@ -136,6 +150,11 @@ fn document(log: &UndoLog<Disk>, places: &[Place], dry_run: bool) -> Result<Undo
 fn text(undo: &Undo) -> String {
     let (volume, verb) = (&undo.volume, &undo.verb);
     let begun = if undo.complete { "" } else { ", which was not finished" };
+    if !undo.complete && undo.files.iter().all(|file| file.places == 0) {
+        return format!(
+            "'{verb}' of volume {volume}{begun}: its log ends before anything was changed; nothing is put back\n"
+        );
+    }
     let mut text = match undo.dry_run {
         true => format!("'{verb}' of volume {volume}{begun}: everything can be put back\n"),
         false => format!("'{verb}' of volume {volume}{begun}: everything is as it was before\n"),
@@ -194,6 +213,10 @@ fn log_failure(path: &Path, error: &LogError) -> Failure {
             format!("{path}: has version {version} of the undo log; this program knows version 1")
         }
         LogError::Damaged { offset } => format!("{path}: is damaged at byte {offset}"),
+        LogError::Torn { offset } => format!(
+            "{path}: breaks off at byte {offset}, before it says what was changed; nothing was put back, and if a crash cut it \
+             there nothing had been changed"
+        ),
         LogError::Io(error) => format!("{path}: {error}"),
     })
 }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use virstor::check::{Repair, Verdict};
-use virstor::io::ReadAt;
+use virstor::io::{IoError, ReadAt};
+use virstor::overlay::Overlay;
 use virstor::patch::Patch as EnginePatch;
 use virstor::undo::Guard;
 
@@ -61,7 +62,7 @@ saved! {
         pub length: u64,
         /// Ranges that must hold the same bytes as when the plan was made: the record, and the map.
         pub guards: Vec<PlanGuard>,
-        /// Chunks that are copied, or copied over, and must hold the same bytes, too. Only saved plans have them.
+        /// Ranges that are copied, copied over or made zero, and must hold the same bytes, too. Only saved plans have them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         pub chunks: Vec<PlanGuard>,
     }
@@ -225,7 +226,8 @@ impl SavedPlan {
         })
     }
 
-    /// Adds hashes of the chunks that are copied, and copied over, as they are in the files of `heap` now.
+    /// Adds hashes of what is copied, copied over and made zero, as it is in the files of `heap` now: patches of these kinds do
+    /// not carry what stands there.
     ///
     /// # Errors
     ///
@@ -236,7 +238,7 @@ impl SavedPlan {
         plan: &PlanOn<W>,
     ) -> Result<(), (String, virstor::io::IoError)> {
         let patches = plan.steps.iter().flat_map(|step| &step.step.patches);
-        for patch in patches.filter(|patch| patch.source().is_some()) {
+        for patch in patches.filter(|patch| !matches!(patch, EnginePatch::Write { .. })) {
             for target in patch.source().into_iter().chain(patch.target()) {
                 let (offset, length) = (target.range.start, target.range.end - target.range.start);
                 let place = &plan.disks[target.component.as_usize()];
@@ -277,6 +279,49 @@ impl SavedPlan {
         if ambiguous { Err(BadPlan::Order) } else { Ok(patches) }
     }
 
+    /// Proves that every patch finds what it was planned for: that what a write replaces stands there when its turn comes,
+    /// and that the hashes of a disk cover what is copied or made zero there. `files` are those of the disks.
+    ///
+    /// # Errors
+    ///
+    /// [`BadPlan`] with the first patch that does not.
+    pub fn verify<D: ReadAt + Clone>(&self, files: Vec<D>) -> Result<(), BadPlan> {
+        let mut overlay = Overlay::new(files);
+        let place =
+            |disk: virstor::geometry::ComponentIndex| (disk.as_usize(), self.disks[disk.as_usize()].start);
+        for step in &self.steps {
+            for (number, patch) in (1..).zip(&step.patches) {
+                let bad = BadPlan::Patch { step: step.number, patch: number };
+                let engine = patch.engine().filter(|patch| self.is_within(patch)).ok_or(bad.clone())?;
+                if let EnginePatch::Write { component, offset, bytes } = &engine {
+                    let before = patch.before.as_deref().and_then(from_hex);
+                    let before = before.filter(|before| before.len() == bytes.len()).ok_or(bad)?;
+                    let ((disk, start), mut now) = (place(*component), vec![0; before.len()]);
+                    let offset = start + offset;
+                    let read = overlay.disk(disk).read_at(offset, &mut now);
+                    read.map_err(|error| BadPlan::Unreadable { disk, error })?;
+                    if let Some(first) =
+                        (0_u64..).zip(now.iter().zip(&before)).find(|(_, (now, before))| now != before)
+                    {
+                        let offset = offset + first.0;
+                        return Err(BadPlan::Differs { step: step.number, patch: number, disk, offset });
+                    }
+                } else if !engine.source().into_iter().chain(engine.target()).all(|it| self.is_bound(&it)) {
+                    return Err(bad);
+                }
+                overlay.apply(std::slice::from_ref(&engine), place);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a hash of exactly this is in the plan.
+    fn is_bound(&self, target: &virstor::patch::Target) -> bool {
+        let (start, end) = (target.range.start, target.range.end);
+        let chunks = &self.disks[target.component.as_usize()].chunks;
+        chunks.iter().any(|guard| guard.offset == start && guard.length == end - start)
+    }
+
     fn is_within(&self, patch: &EnginePatch) -> bool {
         let within = |target: virstor::patch::Target| {
             self.disks.get(target.component.as_usize()).is_some_and(|disk| target.range.end <= disk.length)
@@ -307,6 +352,24 @@ pub enum BadPlan {
     },
     /// Patches between two barriers change the same bytes.
     Order,
+    /// A write would replace something else than it says.
+    Differs {
+        /// The number of its step.
+        step: u64,
+        /// Its number in the step, from 1 on.
+        patch: u64,
+        /// On which of the disks.
+        disk: usize,
+        /// The first byte of the file that is another.
+        offset: u64,
+    },
+    /// A disk cannot be read.
+    Unreadable {
+        /// Which of them.
+        disk: usize,
+        /// What the driver said, of the file.
+        error: IoError,
+    },
 }
 
 impl PlanGuard {

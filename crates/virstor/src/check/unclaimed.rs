@@ -123,7 +123,7 @@ pub(crate) fn own_chunks<D: ReadAt>(volume: &Volume, disk: &D, order: ByteOrder)
 
 /// The disk that has to be the component `missing`, as none other is missing and no other disk is left.
 ///
-/// Nothing on the disk says so. It has to be the only disk without a record, no other volume may wait for one, and
+/// Nothing on the disk says so. It has to be the only disk without a record, no disk may be unread, no other volume may wait for one, and
 /// all that the map names has to lie before its last sector. A component that nothing names is not looked for: any
 /// disk would do.
 pub(super) fn by_elimination<D: ReadAt>(
@@ -138,7 +138,7 @@ pub(super) fn by_elimination<D: ReadAt>(
     let tally = &pass.tallies[missing.as_usize()];
     let whole_sectors = disk.size().is_multiple_of(u64::from(subject.volume().sector_size));
     let fits = tally.highest.is_some_and(|highest| highest < sector.chunk.0) && whole_sectors;
-    (fits && waiting == 1 && pass.whole).then_some(Fault::RecordLost {
+    (fits && waiting == 1 && pass.whole && !subject.unread).then_some(Fault::RecordLost {
         disk: sector.disk,
         index: missing,
         entries: tally.entries,

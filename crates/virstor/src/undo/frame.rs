@@ -43,6 +43,9 @@ const SUM_LEN: usize = 8;
 /// The most a payload may have, in bytes. A larger length is no frame's.
 pub(super) const MAX_PAYLOAD: usize = 256 << 10;
 
+/// No frame is longer, in bytes.
+const LONGEST: usize = HEAD_LEN + MAX_PAYLOAD + SUM_LEN;
+
 /// The bytes of a frame that starts at byte `at` of the log.
 pub(super) fn encode(kind: Kind, payload: &[u8], at: u64) -> Vec<u8> {
     assert!(payload.len() <= MAX_PAYLOAD, "frames are made small");
@@ -64,12 +67,7 @@ pub(super) fn read(log: &(impl ReadAt + ?Sized), at: u64) -> Result<Option<Frame
     }
     let mut head = [0; HEAD_LEN];
     log.read_at(at, &mut head)?;
-    let [number, 0, 0, 0, len @ ..] = head else { return Ok(None) };
-    let len = u32::from_le_bytes(len) as usize;
-    let Some(kind) = Kind::of(number) else { return Ok(None) };
-    if len > MAX_PAYLOAD || (HEAD_LEN + len + SUM_LEN) as u64 > left {
-        return Ok(None);
-    }
+    let Some((kind, len)) = shape(head, left) else { return Ok(None) };
     let mut bytes = vec![0; HEAD_LEN + len + SUM_LEN];
     log.read_at(at, &mut bytes)?;
     let sum = bytes.split_off(HEAD_LEN + len);
@@ -78,6 +76,44 @@ pub(super) fn read(log: &(impl ReadAt + ?Sized), at: u64) -> Result<Option<Frame
     }
     let end = at + (HEAD_LEN + len + SUM_LEN) as u64;
     Ok(Some(Frame { kind, payload: bytes.split_off(HEAD_LEN), end }))
+}
+
+/// What a frame that begins so is about, and the length of its payload; `None` when none does where `left` bytes are left.
+fn shape(head: [u8; HEAD_LEN], left: u64) -> Option<(Kind, usize)> {
+    let [number, 0, 0, 0, len @ ..] = head else { return None };
+    let len = u32::from_le_bytes(len) as usize;
+    let kind = Kind::of(number)?;
+    (len <= MAX_PAYLOAD && (HEAD_LEN + len + SUM_LEN) as u64 <= left).then_some((kind, len))
+}
+
+/// So many bytes are read at most to tell frames from what begins as they do.
+const MOST_TRIED: usize = 64 << 20;
+
+/// The next frame of `log` behind byte `at`, where there is none; `None` when none begins before the longest would have
+/// ended.
+pub(super) fn next(log: &(impl ReadAt + ?Sized), at: u64) -> Result<Option<Frame>, IoError> {
+    let start = at.saturating_add(1);
+    let left = log.size().saturating_sub(start);
+    if left < (HEAD_LEN + SUM_LEN) as u64 {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; usize::try_from(left).map_or(LONGEST, |left| left.min(LONGEST))];
+    log.read_at(start, &mut bytes)?;
+    let (mut position, mut tried) = (start, 0);
+    for head in bytes.windows(HEAD_LEN) {
+        let head = head.try_into().expect("windows have this length");
+        if let Some((_, len)) = shape(head, log.size() - position) {
+            if let Some(frame) = read(log, position)? {
+                return Ok(Some(frame));
+            }
+            tried += len;
+            if tried > MOST_TRIED {
+                break;
+            }
+        }
+        position += 1;
+    }
+    Ok(None)
 }
 
 /// Takes numbers and bytes off a payload.

@@ -34,9 +34,15 @@ pub enum LogError {
     NotALog,
     /// A version that this program does not know.
     Version(u32),
-    /// A frame says what cannot be.
+    /// A frame says what cannot be, or is not whole although others were written when it was.
     Damaged {
         /// Where it starts in the log.
+        offset: u64,
+    },
+    /// It breaks off before it says on which disks something was changed. Where a crash cut it nothing was: it says so
+    /// first.
+    Torn {
+        /// Where the first frame starts that is not whole.
         offset: u64,
     },
     /// It cannot be read.
@@ -121,7 +127,8 @@ impl<L: ReadAt> UndoLog<L> {
     ///
     /// # Errors
     ///
-    /// When it is no log, or cannot be read. A torn end is no error.
+    /// When it is no log, cannot be read, or does not say what it is about. A torn end behind that is no error, as long as
+    /// nothing shows that it was whole once.
     pub fn open(log: L) -> Result<Self, LogError> {
         let head = frame::read(&log, 0)?.filter(|frame| frame.kind == Kind::Head).ok_or(LogError::NotALog)?;
         let (header, disks) = match Header::decode_head(&head.payload).ok_or(LogError::NotALog)? {
@@ -130,9 +137,16 @@ impl<L: ReadAt> UndoLog<L> {
         };
         let mut undo = Self { log, header, groups: Vec::new(), end: head.end, complete: false };
         for _ in 0..disks {
-            let frame = frame::read(&undo.log, undo.end)?;
-            // A log that is torn here undoes nothing, and nothing was done.
-            let Some(frame) = frame.filter(|frame| frame.kind == Kind::Disk) else { return Ok(undo) };
+            let offset = undo.end;
+            let frame = frame::read(&undo.log, offset)?.filter(|frame| frame.kind == Kind::Disk);
+            let Some(frame) = frame else {
+                let whole_once = undo.goes_on(offset)?;
+                return Err(if whole_once {
+                    LogError::Damaged { offset }
+                } else {
+                    LogError::Torn { offset }
+                });
+            };
             let disk = DiskHeader::decode(&frame.payload);
             undo.header.disks.push(disk.ok_or(LogError::Damaged { offset: undo.end })?);
             undo.end = frame.end;
@@ -276,7 +290,25 @@ impl<L: ReadAt> UndoLog<L> {
             }
             at = frame.end;
         }
+        if !self.complete && self.goes_on(at)? {
+            return Err(LogError::Damaged { offset: at });
+        }
         Ok(())
+    }
+
+    /// Whether behind byte `at`, where no whole frame stands, one does that was written when what stood there was durable:
+    /// another than those of the next group. A crash leaves no such log.
+    fn goes_on(&self, at: u64) -> Result<bool, IoError> {
+        let mut next = frame::next(&self.log, at)?;
+        while let Some(frame) = next {
+            let group = Reader(&frame.payload).u64();
+            match frame.kind {
+                Kind::Done => return Ok(true),
+                Kind::Ready if group > Some(self.groups.len() as u64) => return Ok(true),
+                _ => next = frame::read(&self.log, frame.end)?,
+            }
+        }
+        Ok(false)
     }
 
     /// Calls `take` with each piece of a group, and where it lies in the log.

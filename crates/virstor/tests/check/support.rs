@@ -62,6 +62,7 @@ impl<D: ReadAt + Clone> Heap<D> {
             candidates: &self.candidates,
             disks: &disks,
             unclaimed: &self.unclaimed,
+            unread: false,
         })
     }
 

@@ -81,6 +81,41 @@ fn only_a_log_is_taken_for_one() {
     assert_eq!(UndoLog::open(&cut).err(), Some(LogError::NotALog));
 }
 
+#[test]
+fn a_log_that_breaks_off_before_its_disks_were_named_undoes_nothing() {
+    let log = whole(&changed().disk(2));
+    // The head is whole, the first disk is not.
+    for len in [64, 70, 100] {
+        let torn = UndoLog::open(&log[..len].to_vec()).err();
+        assert!(matches!(torn, Some(LogError::Torn { offset: 1..=64 })), "{len} bytes: {torn:?}");
+    }
+}
+
+/// What a change had finished is not passed for undone because a byte of its log is wrong.
+#[test]
+fn a_damaged_log_of_a_finished_change_is_told_from_one_that_a_crash_cut() {
+    let machine = changed();
+    let before = disks(&mut SplitMix64::new(1));
+    let log = whole(&machine.disk(2));
+    let mut damaged = 0;
+    for position in (0..4096).step_by(3) {
+        let mut log = log.clone();
+        log[position] ^= 0x10;
+        let after = Machine::new([machine.contents(0), machine.contents(1)]);
+        let undone = match UndoLog::open(&log) {
+            Ok(log) => log.undo(&after.disks(), &mut |_, _| {}).is_ok(),
+            Err(error) => {
+                damaged += usize::from(matches!(error, LogError::Damaged { .. }));
+                assert!(!matches!(error, LogError::Torn { .. }), "byte {position}: others follow");
+                false
+            }
+        };
+        let expected = if undone { before.to_vec() } else { vec![machine.contents(0), machine.contents(1)] };
+        assert!((0..2).all(|number| after.contents(number) == expected[number]), "byte {position}");
+    }
+    assert!(damaged > 0);
+}
+
 /// A log in which a byte is wrong undoes less, or nothing; it never puts anything else in its place.
 #[test]
 fn a_damaged_log_never_writes_what_was_not_there() {

@@ -201,7 +201,9 @@ pub(super) fn drop_missing<D: ReadAt + Clone>(stage: &mut Stage<'_, D>) -> Resul
     };
     let gone: Vec<ComponentIndex> = stage.volume.missing().collect();
     let strays = findings.iter().any(|finding| finding.fault.is_far_beyond_count());
-    match gone.iter().all(empty) && !strays && gaps::can_be_closed(stage.volume) {
+    // A disk of which nothing can be read may be one of them.
+    let unread = stage.scene.subject.unread;
+    match gone.iter().all(empty) && !strays && !unread && gaps::can_be_closed(stage.volume) {
         true => numbers::drop_gone(stage, &survey, &gone),
         false => Ok(()),
     }
