@@ -607,6 +607,41 @@ fn arguments() -> Vec<Row> {
             &["virstor: no: no such file or directory"],
         ),
         row(
+            "an image that ends within the range to compare",
+            |it| {
+                trio(it);
+                file(it, "short", &[0; 1 << 20]);
+            },
+            &["compare", "--range", "4M-6M", "--with", "short", "c0", "c1", "c2"],
+            4,
+            &[],
+        )
+        .prints(
+            "the image ends at 1048576, the range is 4194304-6291456: 2097152 bytes of it were not compared",
+        ),
+        row(
+            "an empty image to compare a range with",
+            |it| {
+                trio(it);
+                file(it, "empty", b"");
+            },
+            &["compare", "--json", "--range", "0-1M", "--with", "empty", "c0", "c1", "c2"],
+            4,
+            &[],
+        )
+        .prints("\"absent\":1048576"),
+        row(
+            "an export of the range to compare, taken for an image of the volume",
+            |it| {
+                trio(it);
+                file(it, "short", &[0; 1 << 20]);
+            },
+            &["compare", "--range", "4M+1M", "--with", "short", "c0", "c1", "c2"],
+            4,
+            &[],
+        )
+        .prints("virstor export --range 4194304-5242880 -o - FILE... | cmp - RAW"),
+        row(
             "a folder to compare with",
             trio,
             &["compare", "c0", "c1", "c2", "--with", "."],
