@@ -468,6 +468,15 @@ fn outputs() -> Vec<Row> {
         row("OUT.part is a link", |it| { trio(it); file(it, "mine", b"mine"); link("mine", it, "o.part"); }, &["export", "-o", "o", "c0", "c1", "c2"], 8, &[
             "virstor: o.part: is a link, and the image is written there first",
         ]),
+        row("OUT.part is what an export left", |it| { trio(it); file(it, "o.part", b"precious"); }, &["export", "-o", "o", "c0", "c1", "c2"], 8, &[
+            "virstor: o.part: exists, perhaps left by an interrupted run, and the image is written there first; --force replaces it",
+        ]),
+        row("OUT.part is there and a specimen is to be", |it| { trio(it); file(it, "o.part", b"precious"); }, &["collect", "-o", "o", "c0", "c1", "c2"], 8, &[
+            "virstor: o.part: exists, *; --force replaces it",
+        ]),
+        row("OUT.part is there and a backup is to be", |it| { trio(it); file(it, "o.part", b"precious"); }, &["backup-map", "-o", "o", "c0", "c1", "c2"], 8, &[
+            "virstor: o.part: exists, *; --force replaces it",
+        ]),
         row("OUT exists", |it| { trio(it); file(it, "o", b"mine"); }, &["export", "-o", "o", "c0", "c1", "c2"], 8, &[
             "virstor: o: exists; --force replaces it",
         ]),

@@ -119,7 +119,7 @@ pub(crate) struct ExportArgs {
     /// Only this part of the volume: START-END, START+LENGTH or START-
     #[arg(long, value_name = "RANGE", value_parser = range::parse)]
     pub(crate) range: Option<RangeSpec>,
-    /// Replace OUT if it exists
+    /// Replace OUT and OUT.part if they exist
     #[arg(long)]
     pub(crate) force: bool,
 }
