@@ -37,6 +37,7 @@ fn main() {
         add("a_failing_disk", a_failing_disk);
         add("only_what_matters_of_a_component", only_what_matters_of_a_component);
         add("a_disk_that_was_not_copied_yet", a_disk_that_was_not_copied_yet);
+        add("a_disk_with_the_map_that_was_not_copied_yet", a_disk_with_the_map_that_was_not_copied_yet);
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -209,5 +210,29 @@ fn a_disk_that_was_not_copied_yet(runtime: Runtime) -> Result<(), Failed> {
     place.virstor(0, &[&["export", "--output", "good.img"], &FILES[..]].concat())?;
     let copied = ["export", "--output", "copied.img", "--bad", "c3.img.map", "c0", "c1", "c2", "c3.img"];
     place.virstor(0, &copied)?;
+    place.same("copied.img", "good.img")
+}
+
+/// Of the disk that has the map only the map and the record are known to matter; with those, the rest is.
+fn a_disk_with_the_map_that_was_not_copied_yet(runtime: Runtime) -> Result<(), Failed> {
+    let place = Place::new(runtime);
+    place.mapfile("map.map", 0, &["--component", "0", "c1", "c2", "c3"])?;
+    let size = fs::metadata(place.path().join("c0"))?.len();
+    let copy = |part: &str| place.tool("ddrescue", &["--quiet", part, "c0", "c0.img", "c0.img.map"]);
+    copy("--domain-mapfile=map.map")?;
+    copy(&format!("--input-position={}", size - SECTOR as u64))?;
+    let first = place.sectors("+", "c0.img.map")?.len();
+
+    let files = ["c0.img", "c1", "c2", "c3"];
+    place.mapfile("wanted.map", 0, &[&["--component", "0"], &files[..]].concat())?;
+    copy("--domain-mapfile=wanted.map")?;
+    let both = place.sectors("+", "c0.img.map")?.len();
+    let all = usize::try_from(size)? / SECTOR;
+    if !(1 < first && first < both && both < all) {
+        return Err(format!("{first}, then {both} of {all} sectors were copied").into());
+    }
+    place.virstor(0, &[&["export", "--output", "good.img"], &FILES[..]].concat())?;
+    let copied = ["export", "--output", "copied.img", "--bad", "c0.img.map"];
+    place.virstor(0, &[&copied[..], &files].concat())?;
     place.same("copied.img", "good.img")
 }

@@ -161,6 +161,14 @@ fn mapfiles() -> Vec<Row> {
             &["virstor: component 0, which has the map, is missing; it alone tells what matters elsewhere"],
         ),
         row(
+            "what matters of the disk with the map, without it",
+            trio,
+            &["map", "--ddrescue", "--component", "0", "c1", "c2"],
+            0,
+            &["virstor: note: only the map tells where the data on component 0 is: rescue what this mapfile names *"],
+        )
+        .prints("0x00000000  0x00000200  +"),
+        row(
             "a disk that was not rescued at all",
             |it| {
                 trio(it);

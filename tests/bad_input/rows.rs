@@ -468,6 +468,15 @@ fn outputs() -> Vec<Row> {
         row("OUT.part is a link", |it| { trio(it); file(it, "mine", b"mine"); link("mine", it, "o.part"); }, &["export", "-o", "o", "c0", "c1", "c2"], 8, &[
             "virstor: o.part: is a link, and the image is written there first",
         ]),
+        row("OUT.part is what an export left", |it| { trio(it); file(it, "o.part", b"precious"); }, &["export", "-o", "o", "c0", "c1", "c2"], 8, &[
+            "virstor: o.part: exists, perhaps left by an interrupted run, and the image is written there first; --force replaces it",
+        ]),
+        row("OUT.part is there and a specimen is to be", |it| { trio(it); file(it, "o.part", b"precious"); }, &["collect", "-o", "o", "c0", "c1", "c2"], 8, &[
+            "virstor: o.part: exists, *; --force replaces it",
+        ]),
+        row("OUT.part is there and a backup is to be", |it| { trio(it); file(it, "o.part", b"precious"); }, &["backup-map", "-o", "o", "c0", "c1", "c2"], 8, &[
+            "virstor: o.part: exists, *; --force replaces it",
+        ]),
         row("OUT exists", |it| { trio(it); file(it, "o", b"mine"); }, &["export", "-o", "o", "c0", "c1", "c2"], 8, &[
             "virstor: o: exists; --force replaces it",
         ]),
@@ -606,6 +615,41 @@ fn arguments() -> Vec<Row> {
             8,
             &["virstor: no: no such file or directory"],
         ),
+        row(
+            "an image that ends within the range to compare",
+            |it| {
+                trio(it);
+                file(it, "short", &[0; 1 << 20]);
+            },
+            &["compare", "--range", "4M-6M", "--with", "short", "c0", "c1", "c2"],
+            4,
+            &[],
+        )
+        .prints(
+            "the image ends at 1048576, the range is 4194304-6291456: 2097152 bytes of it were not compared",
+        ),
+        row(
+            "an empty image to compare a range with",
+            |it| {
+                trio(it);
+                file(it, "empty", b"");
+            },
+            &["compare", "--json", "--range", "0-1M", "--with", "empty", "c0", "c1", "c2"],
+            4,
+            &[],
+        )
+        .prints("\"absent\":1048576"),
+        row(
+            "an export of the range to compare, taken for an image of the volume",
+            |it| {
+                trio(it);
+                file(it, "short", &[0; 1 << 20]);
+            },
+            &["compare", "--range", "4M+1M", "--with", "short", "c0", "c1", "c2"],
+            4,
+            &[],
+        )
+        .prints("virstor export --range 4194304-5242880 -o - FILE... | cmp - RAW"),
         row(
             "a folder to compare with",
             trio,

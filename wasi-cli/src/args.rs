@@ -65,7 +65,8 @@ pub(crate) enum Verb {
     Report(ReportArgs),
     /// Write the volume to a raw (sparse) or qcow2 image
     #[command(after_help = "Example: virstor export -o home.raw disk*.img\n\
-        The image is written under a temporary name (OUT.part) and renamed when it is whole.\n\
+        The image is written under a temporary name (OUT.part) and renamed when it is whole. An OUT.part that is there,\n\
+        as an interrupted export leaves it, is replaced with --force only.\n\
         Exit status: 0 done, 4 done but lost ranges were filled with zeros, 8 not done.")]
     Export(ExportArgs),
     /// Compare the volume with a raw image

@@ -24,7 +24,7 @@ impl NewFile {
     ///
     /// # Errors
     ///
-    /// When it, or `path.part`, is one of the inputs; when it exists (without `force`), or cannot be made.
+    /// When it, or `path.part`, is one of the inputs; when either exists (without `force`), or cannot be made.
     /// Nothing was changed then.
     pub(crate) fn create(path: &Path, force: bool, input: &Input) -> Result<Self, Failure> {
         let refused = |reason: String| Failure::Operation(format!("{}: {reason}", path.display()));
@@ -42,8 +42,10 @@ impl NewFile {
         let temporary = existing.is_none_or(|kind| kind.is_file()).then(|| part_of(path));
         let file = match &temporary {
             Some(temporary) => {
-                refuse_to_replace(temporary, input)?;
-                OpenOptions::new().read(true).write(true).create(true).truncate(true).open(temporary)
+                refuse_to_replace(temporary, input, force)?;
+                let mut options = OpenOptions::new();
+                options.read(true).write(true).create(true).truncate(true).create_new(!force);
+                options.open(temporary)
             }
             None => OpenOptions::new().read(true).write(true).open(path),
         };
@@ -79,8 +81,9 @@ impl NewFile {
     }
 }
 
-/// An older `.part` may be written over, for it is an export that was broken off; anything else may not.
-fn refuse_to_replace(temporary: &Path, input: &Input) -> Result<(), Failure> {
+/// An older `.part` is likely an image that was broken off, but who may have it or need it is not known here: it is
+/// written over with `force` only, and what is not a file never is.
+fn refuse_to_replace(temporary: &Path, input: &Input, force: bool) -> Result<(), Failure> {
     let refused = |reason: &str| {
         let shown = temporary.display();
         Err(Failure::Operation(format!("{shown}: {reason}, and the image is written there first")))
@@ -91,6 +94,10 @@ fn refuse_to_replace(temporary: &Path, input: &Input) -> Result<(), Failure> {
     match fs::symlink_metadata(temporary) {
         Ok(metadata) if metadata.is_symlink() => refused("is a link"),
         Ok(metadata) if !metadata.is_file() => refused("is not a file"),
+        Ok(_) if !force => Err(Failure::Operation(format!(
+            "{}: exists, perhaps left by an interrupted run, and the image is written there first; --force replaces it",
+            temporary.display()
+        ))),
         _ => Ok(()),
     }
 }

@@ -119,7 +119,7 @@ pub(crate) struct ExportArgs {
     /// Only this part of the volume: START-END, START+LENGTH or START-
     #[arg(long, value_name = "RANGE", value_parser = range::parse)]
     pub(crate) range: Option<RangeSpec>,
-    /// Replace OUT if it exists
+    /// Replace OUT and OUT.part if they exist
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -163,7 +163,8 @@ pub(crate) struct CompareArgs {
     /// The raw image to compare with
     #[arg(long, value_name = "RAW")]
     pub(crate) with: PathBuf,
-    /// Only this part of the volume: START-END, START+LENGTH or START-
+    /// Only this part of the volume: START-END, START+LENGTH or START-; RAW is of the whole volume, so START is an
+    /// offset of it as well
     #[arg(long, value_name = "RANGE", value_parser = range::parse)]
     pub(crate) range: Option<RangeSpec>,
 }

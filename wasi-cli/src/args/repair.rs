@@ -66,7 +66,7 @@ pub(crate) struct CollectArgs {
     /// Where to; '-' is stdout
     #[arg(short = 'o', long = "output", value_name = "OUT")]
     pub(crate) out: PathBuf,
-    /// Replace OUT if it exists
+    /// Replace OUT and OUT.part if they exist
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -81,7 +81,7 @@ pub(crate) struct BackupMapArgs {
     /// Where to
     #[arg(short = 'o', long = "output", value_name = "OUT")]
     pub(crate) out: PathBuf,
-    /// Replace OUT if it exists
+    /// Replace OUT and OUT.part if they exist
     #[arg(long)]
     pub(crate) force: bool,
 }

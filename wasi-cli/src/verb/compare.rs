@@ -1,5 +1,7 @@
 //! `compare`: the volume held against a raw image.
 
+use std::ops::Range;
+
 use virstor::block::Block;
 use virstor::counted::{agreeing, counted};
 use virstor::io::ReadAt;
@@ -32,9 +34,10 @@ pub(crate) fn run(args: &CompareArgs) -> Result<Status, Failure> {
     refuse_qcow2(&image, &shown.to_string())?;
 
     let volume_size = reader.volume().size();
-    let mut range = range::within(args.range, volume_size)?;
+    let asked = range::within(args.range, volume_size)?;
     let sizes_differ = args.range.is_none() && image.size() != volume_size;
-    range.end = range.end.min(image.size()).max(range.start);
+    let range = asked.start..asked.end.min(image.size()).max(asked.start);
+    let absent = asked.end - range.end;
     let mut comparison = Comparison::default();
     let mut progress = Progress::new(args.output.progress, args.output.quiet);
     for segment in planner.segments(range.clone()) {
@@ -46,7 +49,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<Status, Failure> {
     drop(progress);
 
     let document = Compare {
-        identical: !sizes_differ && comparison.different == 0 && comparison.lost == 0,
+        identical: !sizes_differ && absent == 0 && comparison.different == 0 && comparison.lost == 0,
         volume: reader.volume().name.to_string(),
         volume_size,
         image_size: image.size(),
@@ -54,13 +57,13 @@ pub(crate) fn run(args: &CompareArgs) -> Result<Status, Failure> {
         different: comparison.different,
         first_difference: comparison.first,
         lost: comparison.lost,
+        absent,
     };
     if args.output.json {
         output::print_json(&document)?;
     } else if !args.output.quiet {
-        output::print(&text(&document))?;
+        output::print(&text(&document, args.range.and(Some(asked))))?;
     }
-    heap::note_unreadable(&heap, args.output);
     heap::note_unreadable(&heap, args.output);
     Ok(if document.identical { Status::Fine } else { Status::Damage })
 }
@@ -152,11 +155,24 @@ fn failure(
     })
 }
 
-fn text(document: &Compare) -> String {
+/// `range` is what was asked for, where it is not the whole volume.
+fn text(document: &Compare, range: Option<Range<u64>>) -> String {
     let mut text = String::new();
     let (volume, image) = (document.volume_size, document.image_size);
     if volume != image {
         text.push_str(&format!("the volume has {}, the image {image}\n", counted(volume, "byte")));
+    }
+    if let Some(Range { start, end }) = range.filter(|_| document.absent > 0) {
+        let (absent, were) = (counted(document.absent, "byte"), agreeing(document.absent, "was", "were"));
+        text.push_str(&format!(
+            "the image ends at {image}, the range is {start}-{end}: {absent} of it {were} not compared\n"
+        ));
+        if image == end - start {
+            text.push_str(&format!(
+                "the image is as long as the range, which starts at {start} in the image as well; an export of the \
+                 range alone: virstor export --range {start}-{end} -o - FILE... | cmp - RAW\n"
+            ));
+        }
     }
     if let Some(first) = document.first_difference {
         let (different, compared) = (document.different, counted(document.compared, "byte"));

@@ -25,7 +25,7 @@ pub(crate) fn run(args: &MapArgs) -> Result<Status, Failure> {
         return orphans::run(&heap, number, args.output);
     }
     if args.ddrescue {
-        return ddrescue::run(&heap, number, args.component);
+        return ddrescue::run(&heap, number, args.component, args.output);
     }
     let chunk_size = reader.volume().chunk_size.bytes();
     let range = range::within(args.range, reader.volume().size())?;

@@ -47,7 +47,7 @@ document! {
 
     /// A volume held against an image.
     pub struct Compare {
-        /// Whether sizes and all bytes are the same.
+        /// Whether all bytes are the same and, without a range, the sizes.
         pub identical: bool,
         /// Name of the volume.
         pub volume: String,
@@ -63,6 +63,8 @@ document! {
         pub first_difference: Option<u64>,
         /// Bytes of the volume that are not to be had and were not compared.
         pub lost: u64,
+        /// Bytes that were to be compared and lie behind the end of the image.
+        pub absent: u64,
     }
 }
 

@@ -5,18 +5,25 @@ use std::ops::Range;
 
 use virstor::format::MAP_ENTRY_LEN;
 use virstor::geometry::ComponentIndex;
+use virstor::map::MAX_ENTRIES;
 use virstor::plan::SegmentPlace;
 use virstor_inspect::Heap;
 use virstor_inspect::ddrescue::Mapfile;
 
+use crate::args::Output;
 use crate::disk::Disk;
 use crate::failure::{Failure, Status};
 use crate::{output, verb};
 
-pub(super) fn run(heap: &Heap<Disk>, number: usize, component: Option<u16>) -> Result<Status, Failure> {
+pub(super) fn run(
+    heap: &Heap<Disk>,
+    number: usize,
+    component: Option<u16>,
+    output: Output,
+) -> Result<Status, Failure> {
     match component {
         None => of_volume(heap, number),
-        Some(component) => of_component(heap, number, ComponentIndex(component)),
+        Some(component) => of_component(heap, number, ComponentIndex(component), output),
     }
 }
 
@@ -38,7 +45,12 @@ fn of_volume(heap: &Heap<Disk>, number: usize) -> Result<Status, Failure> {
 
 /// What the volume has on a component, in bytes of the file it lies in; a component that is missing counts from
 /// its own first byte, as its disk would.
-fn of_component(heap: &Heap<Disk>, number: usize, index: ComponentIndex) -> Result<Status, Failure> {
+fn of_component(
+    heap: &Heap<Disk>,
+    number: usize,
+    index: ComponentIndex,
+    how: Output,
+) -> Result<Status, Failure> {
     let volume = &heap.volumes()[number];
     if index.0 >= volume.component_count {
         let count = volume.component_count;
@@ -52,7 +64,10 @@ fn of_component(heap: &Heap<Disk>, number: usize, index: ComponentIndex) -> Resu
     let (start, len) = here.map_or((0, u64::MAX), |here| (heap.located()[here.candidate].1.start, here.len));
     let mut wanted = Ranges::default();
     if index.0 == 0 {
-        wanted.add(0..volume.map_entries() * MAP_ENTRY_LEN as u64);
+        // Any record tells how long the map is, so it can be fetched from a disk of which nothing was read yet.
+        let map_len =
+            u64::try_from(volume.map_len()).unwrap_or(u64::MAX).min(MAX_ENTRIES * MAP_ENTRY_LEN as u64);
+        wanted.add(0..map_len.min(len));
     }
     if here.is_some() {
         wanted.add(len.saturating_sub(u64::from(volume.sector_size))..len);
@@ -82,7 +97,18 @@ fn of_component(heap: &Heap<Disk>, number: usize, index: ComponentIndex) -> Resu
              ddrescue --input-position=$((SIZE - {sector})) DISK IMAGE IMAGE.map"
         );
     }
+    let without_map = here.is_none() && index.0 == 0;
+    if without_map {
+        comment +=
+            "\nits data is not in here, for only the map tells where it is: then make this again with IMAGE";
+    }
     output::print(&mapfile.text(&comment))?;
+    if without_map && !how.quiet {
+        output::note(
+            "only the map tells where the data on component 0 is: rescue what this mapfile names and the record, \
+             then make it again with IMAGE among the files",
+        );
+    }
     Ok(Status::Fine)
 }
 
