@@ -330,6 +330,14 @@ fn changes() -> Vec<Row> {
                 concat!(
                     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
                     "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb=c2"
+        row(
+            "a new name that plays tricks",
+            trio,
+            &["rename", "n\x1b[7mx\ny", "--dry-run", "c0", "c1", "c2"],
+            0,
+            &[],
+        )
+        .prints(r"volume dev would be n\x1b[7mx\x0ay; 3 records would change"),
                 ),
             ],
             16,
