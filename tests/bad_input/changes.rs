@@ -361,6 +361,34 @@ fn changes() -> Vec<Row> {
             &["virstor: *'2X'*"],
         ),
         row(
+        row(
+            "one provider name for two components",
+            trio,
+            &["set", "hardcode", "x=c0", "x=c1", "c2"],
+            16,
+            &["virstor: c0 and c1 have one provider name; give them others as NAME=FILE"],
+        ),
+        row(
+            "a new component with the provider name of another",
+            |it| {
+                blank(it);
+                keep(it, SetBuilder::new("dev").components([1 << 20; 2]).hardcoded(1, "y"));
+            },
+            &["add", "c0", "y=c1", "--hardcode", "--new", "y=blank"],
+            16,
+            &["virstor: blank: component 1 has its provider name; give another as NAME=FILE"],
+        ),
+        row(
+            "two new components with one provider name",
+            |it| {
+                trio(it);
+                blank(it);
+                file(it, "bare", &[0; 1 << 20]);
+            },
+            &["add", "c0", "c1", "c2", "--hardcode", "--new", "x=bare", "x=blank"],
+            16,
+            &["virstor: blank: component 3 has its provider name; give another as NAME=FILE"],
+        ),
             "a component dropped twice",
             trio,
             &["remove", "c0", "c1", "c2", "--drop", "c1", "./c1", "--evacuate"],

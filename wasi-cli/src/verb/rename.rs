@@ -89,5 +89,8 @@ fn refusal(error: &NamingError, args: &RenameArgs) -> Failure {
         NamingError::ProviderName { component, len } => Failure::Usage(format!(
             "component {component}: the provider name has {len} bytes; a record holds {MAX_NAME_LEN}"
         )),
+        NamingError::ProviderTwice { first, second } => {
+            Failure::Usage(format!("components {first} and {second} have one provider name"))
+        }
     }
 }
