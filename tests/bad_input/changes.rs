@@ -227,7 +227,25 @@ fn changes() -> Vec<Row> {
             trio,
             &["grow", "c0", "c1", "c2", "--size", "1M"],
             16,
+            &[
+                "virstor: the volume has 8388608 bytes, and 1048576, in whole chunks and a map of whole sectors 8388608, is not more; a volume only grows",
+            ],
+        ),
+        row(
+            "a volume that is to stay",
+            trio,
+            &["grow", "c0", "c1", "c2", "--size", "8M"],
+            16,
             &["virstor: the volume has 8388608 bytes, and 8388608 is not more; a volume only grows"],
+        ),
+        row(
+            "a volume that is to grow by less than a chunk",
+            trio,
+            &["grow", "c0", "c1", "c2", "--size", "8400000"],
+            16,
+            &[
+                "virstor: the volume has 8388608 bytes, and 8400000, in whole chunks and a map of whole sectors 8388608, is not more; a volume only grows",
+            ],
         ),
         row(
             "a volume that is to be too large",
@@ -313,6 +331,14 @@ fn changes() -> Vec<Row> {
             &["virstor: the name '*' has 100 bytes; *"],
         ),
         row(
+            "a new name that plays tricks",
+            trio,
+            &["rename", "n\x1b[7mx\ny", "--dry-run", "c0", "c1", "c2"],
+            0,
+            &[],
+        )
+        .prints(r"volume dev would be n\x1b[7mx\x0ay; 3 records would change"),
+        row(
             "a provider name of 16 bytes",
             trio,
             &["set", "hardcode", "abcdefghijklmnop=c0", "c1", "c2"],
@@ -330,37 +356,11 @@ fn changes() -> Vec<Row> {
                 concat!(
                     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
                     "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb=c2"
-        row(
-            "a new name that plays tricks",
-            trio,
-            &["rename", "n\x1b[7mx\ny", "--dry-run", "c0", "c1", "c2"],
-            0,
-            &[],
-        )
-        .prints(r"volume dev would be n\x1b[7mx\x0ay; 3 records would change"),
                 ),
             ],
             16,
             &["virstor: c2: the provider name has 100 bytes; a record holds 15; give another as NAME=FILE"],
         ),
-        row(
-            "a new component with a provider name of 16 bytes",
-            |it| {
-                trio(it);
-                blank(it);
-            },
-            &["add", "c0", "c1", "c2", "--hardcode", "--new", "abcdefghijklmnop=blank"],
-            16,
-            &["virstor: blank: the provider name has 16 bytes; *"],
-        ),
-        row(
-            "a size to grow to that is none",
-            trio,
-            &["grow", "c0", "c1", "c2", "--size", "2X"],
-            16,
-            &["virstor: *'2X'*"],
-        ),
-        row(
         row(
             "one provider name for two components",
             trio,
@@ -389,6 +389,24 @@ fn changes() -> Vec<Row> {
             16,
             &["virstor: blank: component 3 has its provider name; give another as NAME=FILE"],
         ),
+        row(
+            "a new component with a provider name of 16 bytes",
+            |it| {
+                trio(it);
+                blank(it);
+            },
+            &["add", "c0", "c1", "c2", "--hardcode", "--new", "abcdefghijklmnop=blank"],
+            16,
+            &["virstor: blank: the provider name has 16 bytes; *"],
+        ),
+        row(
+            "a size to grow to that is none",
+            trio,
+            &["grow", "c0", "c1", "c2", "--size", "2X"],
+            16,
+            &["virstor: *'2X'*"],
+        ),
+        row(
             "a component dropped twice",
             trio,
             &["remove", "c0", "c1", "c2", "--drop", "c1", "./c1", "--evacuate"],
