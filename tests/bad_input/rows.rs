@@ -105,6 +105,13 @@ fn not_images() -> Vec<Row> {
         assert!(made.expect("mkfifo is everywhere").success());
     };
     vec![
+        row(
+            "a log of the kernel as a document",
+            trio,
+            &["info", "--kernel-log", "--json", "c0"],
+            16,
+            &["virstor: the argument '--kernel-log[=<LEVEL>]' cannot be used with '--json'; *"],
+        ),
         row("an empty file", |it| file(it, "f", b""), &["info", "f"], 4, &["virstor: f: the file is empty"]),
         row(
             "an empty file, mapped",

@@ -15,7 +15,14 @@ pub(crate) struct InfoArgs {
     #[command(flatten)]
     pub(crate) output: Output,
     /// Print what FreeBSD would log while tasting, at this debug level, and nothing else
-    #[arg(long, value_name = "LEVEL", num_args = 0..=1, require_equals = true, default_missing_value = "2")]
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        conflicts_with = "json",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "2",
+    )]
     pub(crate) kernel_log: Option<u32>,
     /// kern.geom.virstor.chunk_watermark of the FreeBSD that is asked
     #[arg(long, value_name = "N", default_value_t = 100)]
