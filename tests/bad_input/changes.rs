@@ -37,7 +37,28 @@ fn labels() -> Vec<Row> {
             blank,
             &["label", "v", "c0", "--size", "0"],
             16,
-            &["virstor: size, chunk size and maxphys must not be 0"],
+            &["virstor: --size must not be 0"],
+        ),
+        row(
+            "no chunk size at all",
+            blank,
+            &["label", "v", "c0", "--chunk-size", "0"],
+            16,
+            &["virstor: --chunk-size must not be 0"],
+        ),
+        row(
+            "no maxphys at all",
+            blank,
+            &["label", "v", "c0", "--maxphys", "0"],
+            16,
+            &["virstor: --maxphys must not be 0"],
+        ),
+        row(
+            "an id that is none",
+            blank,
+            &["label", "v", "c0", "--id", "x"],
+            16,
+            &["virstor: invalid value 'x' for '--id <N>': 'x' is not a number from 0 to 4294967295; *"],
         ),
         row(
             "less than a chunk",
@@ -79,7 +100,9 @@ fn labels() -> Vec<Row> {
             blank,
             &["label", "v", "c0", "--size", "1G"],
             8,
-            &["virstor: c0: has 1048576 bytes, and needs 16777216"],
+            &[
+                "virstor: c0: has 1048576 bytes, and needs 16777216 with chunks of 4194304 (--chunk-size) in a volume of 1073741824 (--size)",
+            ],
         ),
         row(
             "no file",
@@ -423,6 +446,13 @@ fn changes() -> Vec<Row> {
         row(
             "a volume that can only be read",
             |it| {
+        row(
+            "a component to be removed that is not there",
+            trio,
+            &["remove", "c0", "c1", "c2", "--drop", "nowhere"],
+            8,
+            &["virstor: nowhere: no such file or directory"],
+        ),
                 trio(it);
                 fs::set_permissions(it.join("c1"), Permissions::from_mode(0o444)).expect("it is ours");
             },

@@ -145,6 +145,15 @@ fn mapfiles() -> Vec<Row> {
             &["virstor: there is no component 3; the volume has 3"],
         ),
         row(
+            "a mapfile of a component that is no number",
+            trio,
+            &["map", "--ddrescue", "--component", "x", "c0", "c1", "c2"],
+            16,
+            &[
+                "virstor: invalid value 'x' for '--component <N>': 'x' is not the number of a component, from 0 to 65534; *",
+            ],
+        ),
+        row(
             "what matters without a map",
             trio,
             &["map", "--ddrescue", "--component", "1", "c1", "c2"],
@@ -229,6 +238,15 @@ fn assumptions() -> Vec<Row> {
             bare,
             &["map", "--assume", "chunk-size=128K,order=c0:c1,virtual-size=1P", "c0", "c1"],
             16,
+        row(
+            "an assumption about missing components only",
+            bare,
+            &["map", "--assume", "chunk-size=128K,order=-:-:-", "c0"],
+            16,
+            &[
+                "virstor: --assume: order starts with '-'; the first component holds the map and must be there",
+            ],
+        ),
             &[
                 "virstor: --assume: virtual-size 1125899906842624 is not from one chunk to *, all that the map has room for",
             ],

@@ -105,6 +105,17 @@ fn not_images() -> Vec<Row> {
         assert!(made.expect("mkfifo is everywhere").success());
     };
     vec![
+        row("no name of a file", |_| {}, &["info", ""], 16, &["virstor: '' names no file"]),
+        row("only the name of a provider", |_| {}, &["info", "da0="], 16, &["virstor: 'da0=' names no file"]),
+        row(
+            "a debug level that is none",
+            trio,
+            &["info", "--kernel-log=foo", "c0"],
+            16,
+            &[
+                "virstor: invalid value 'foo' for '--kernel-log[=<LEVEL>]': 'foo' is not a number from 0 to 4294967295; *",
+            ],
+        ),
         row(
             "a log of the kernel as a document",
             trio,

@@ -252,7 +252,7 @@ fn overlays() -> Vec<Row> {
             trio,
             &["overlay"],
             16,
-            &["virstor: no verb given; 'virstor help' lists them"],
+            &["virstor: overlay: not said what to do; 'virstor help overlay' lists what there is"],
         ),
     ]
 }

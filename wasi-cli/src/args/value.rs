@@ -26,6 +26,16 @@ pub(crate) fn scan(text: &str) -> Result<u64, String> {
         "none" => Ok(0),
         _ => size::parse(text),
     }
+/// Any number that 32 bits hold.
+pub(crate) fn number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("'{text}' is not a number from 0 to {}", u32::MAX))
+}
+
+pub(crate) fn component(text: &str) -> Result<u16, String> {
+    let number = text.parse().ok().filter(|number| *number < u16::MAX);
+    number.ok_or_else(|| format!("'{text}' is not the number of a component, from 0 to {}", u16::MAX - 1))
+}
+
 }
 
 pub(crate) fn clients(text: &str) -> Result<usize, String> {
