@@ -75,6 +75,15 @@ fn specimens() -> Vec<Row> {
             4,
             &["virstor: component 0, which has the map, is missing; there is nothing to back up"],
         ),
+        row(
+            "a backup and JSON on stdout",
+            trio,
+            &["backup-map", "--json", "-o", "-", "c0", "c1", "c2"],
+            16,
+            &["virstor: --json and a backup cannot both go to stdout"],
+        ),
+        row("a backup on stdout", trio, &["backup-map", "-o", "-", "c0", "c1", "c2"], 0, &[])
+            .prints("virstor specimen"),
         row("a backup", trio, &["backup-map", "-o", "b", "c0", "c1", "c2"], 0, &[])
             .to(Stdout::Any)
             .creates(&["b"]),

@@ -49,7 +49,7 @@ pub(crate) struct OverlayCommitArgs {
     #[command(flatten)]
     pub(crate) output: Output,
     /// Where to keep what is overwritten [default: virstor-undo-NAME-N.log]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = value::new_file())]
     pub(crate) undo_log: Option<PathBuf>,
 }
 
