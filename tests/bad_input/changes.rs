@@ -313,6 +313,16 @@ fn changes() -> Vec<Row> {
             &["virstor: list: line 4: 'all of it' is not a range: START-END, START+LENGTH or START-"],
         ),
         row(
+            "a folder for a list of ranges",
+            |it| {
+                trio(it);
+                folder(it, "list");
+            },
+            &["compact", "c0", "c1", "c2", "--discard", "list"],
+            8,
+            &["virstor: list: is a folder"],
+        ),
+        row(
             "an image larger than the volume",
             |it| {
                 trio(it);
@@ -437,6 +447,13 @@ fn changes() -> Vec<Row> {
             &["virstor: ./c1 is the same file as c1; give each file once"],
         ),
         row(
+            "a component to be removed that is not there",
+            trio,
+            &["remove", "c0", "c1", "c2", "--drop", "nowhere"],
+            8,
+            &["virstor: nowhere: no such file or directory"],
+        ),
+        row(
             "another volume's component to be removed",
             two_volumes,
             &["remove", "c0", "--drop", "d0"],
@@ -446,13 +463,6 @@ fn changes() -> Vec<Row> {
         row(
             "a volume that can only be read",
             |it| {
-        row(
-            "a component to be removed that is not there",
-            trio,
-            &["remove", "c0", "c1", "c2", "--drop", "nowhere"],
-            8,
-            &["virstor: nowhere: no such file or directory"],
-        ),
                 trio(it);
                 fs::set_permissions(it.join("c1"), Permissions::from_mode(0o444)).expect("it is ours");
             },
@@ -575,12 +585,15 @@ fn repairs() -> Vec<Row> {
             &["virstor: l: is no undo log, *"],
         ),
         row("no log", |_| {}, &["undo", "l", "f"], 8, &["virstor: l: no such file or directory"]),
+        row("a folder as a log", |it| folder(it, "l"), &["undo", "l", "f"], 8, &["virstor: l: is a folder"]),
         row(
-            "a folder as a log",
-            |it| folder(it, "l"),
-            &["undo", "l", "f"],
-            8,
-            &["virstor: l: is a folder, *"],
+            "a log on stdout",
+            trio,
+            &["rename", "new", "--undo-log", "-", "c0", "c1", "c2"],
+            16,
+            &[
+                "virstor: invalid value '-' for '--undo-log <FILE>': it has to be a file; './-' is one of that name; see 'virstor help'",
+            ],
         ),
         row("a log without files", |it| file(it, "l", b"x"), &["undo", "l"], 16, &["virstor: *"]),
         row(

@@ -163,6 +163,16 @@ fn mapfiles() -> Vec<Row> {
             ],
         ),
         row(
+            "a mapfile that is a folder",
+            |it| {
+                trio(it);
+                folder(it, "c1.map");
+            },
+            &["map", "--bad", "c1.map", "c0", "c1", "c2"],
+            8,
+            &["virstor: c1.map: is a folder"],
+        ),
+        row(
             "what matters without a map",
             trio,
             &["map", "--ddrescue", "--component", "1", "c1", "c2"],
@@ -288,7 +298,7 @@ fn changes() -> Vec<Row> {
             },
             &["restore-map", "b", "c0", "c1", "c2"],
             8,
-            &["virstor: b: is a folder, not an image"],
+            &["virstor: b: is a folder"],
         ),
         row(
             "a backup that is an image",

@@ -145,20 +145,14 @@ fn not_images() -> Vec<Row> {
             4,
             &["virstor: f: its size is 1, *"],
         ),
-        row("a folder", |it| folder(it, "f"), &["info", "f"], 8, &["virstor: f: is a folder, not an image"]),
-        row(
-            "a folder, dumped",
-            |it| folder(it, "f"),
-            &["dump", "f"],
-            8,
-            &["virstor: f: is a folder, not an image"],
-        ),
+        row("a folder", |it| folder(it, "f"), &["info", "f"], 8, &["virstor: f: is a folder"]),
+        row("a folder, dumped", |it| folder(it, "f"), &["dump", "f"], 8, &["virstor: f: is a folder"]),
         row(
             "a folder, exported",
             |it| folder(it, "f"),
             &["export", "-o", "o", "f"],
             8,
-            &["virstor: f: is a folder, not an image"],
+            &["virstor: f: is a folder"],
         ),
         row("no file", |_| {}, &["info", "f"], 8, &["virstor: f: no such file or directory"]),
         row("no file, status", |_| {}, &["status", "f"], 8, &["virstor: f: no such file or directory"]),
@@ -629,7 +623,7 @@ fn arguments() -> Vec<Row> {
             trio,
             &["compare", "c0", "c1", "c2", "--with", "."],
             8,
-            &["virstor: .: is a folder, not an image"],
+            &["virstor: .: is a folder"],
         ),
     ]
 }

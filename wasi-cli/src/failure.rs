@@ -94,6 +94,9 @@ impl fmt::Display for Failure {
 
 /// An error of the host, for people: lower case, without Rust's "(os error 2)".
 pub(crate) fn host_reason(error: &std::io::Error) -> String {
+    if error.kind() == std::io::ErrorKind::IsADirectory {
+        return "is a folder".into();
+    }
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut letters = text.chars();
