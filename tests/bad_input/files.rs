@@ -9,7 +9,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
 
-use virstor_inspect::collect::collect;
+use virstor_inspect::collect::{back_up, collect};
 use virstor_inspect::{Heap, InputFile, Options, Stage};
 use virstor_testkit::{MapEntry, Record, SetBuilder, SparseDisk, write_sparsely};
 
@@ -135,6 +135,30 @@ pub(crate) fn crowd(folder: &Path) {
     let mut unheard = |_: Stage<'_>, _, _| ControlFlow::Continue(());
     collect(&heap, &mut write, &mut unheard).expect("memory takes it all");
     file(folder, "s", &specimen);
+}
+
+/// The trio as a backup of it, b, knows it, but for the record of c1.
+pub(crate) fn backed_up(folder: &Path) {
+    trio(folder);
+    let files = ["c0", "c1", "c2"].map(|name| InputFile {
+        provider: name.as_bytes().to_vec(),
+        label: name.into(),
+        disk: Ok(Arc::new(fs::read(folder.join(name)).expect("it was made"))),
+        sector_size: None,
+        preferred: false,
+    });
+    let heap = Heap::look(files.into(), Options::default(), &mut |_, _, _| ControlFlow::Continue(()));
+    let mut backup = Vec::new();
+    let mut write = |bytes: &[u8]| {
+        backup.extend_from_slice(bytes);
+        Ok::<_, Infallible>(())
+    };
+    let mut unheard = |_: Stage<'_>, _, _| ControlFlow::Continue(());
+    back_up(&heap, 0, &mut write, &mut unheard).expect("memory takes it all");
+    file(folder, "b", &backup);
+    let mut bytes = fs::read(folder.join("c1")).expect("it was made");
+    bytes[(1 << 20) - 512..].fill(0);
+    file(folder, "c1", &bytes);
 }
 
 /// 200 volumes of four components each, and 200 strangers.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use virstor_testkit::{SetBuilder, write_sparsely};
 
-use crate::files::{file, folder, keep, trio};
+use crate::files::{backed_up, file, folder, keep, trio};
 use crate::rows::{Row, Stdout, row};
 
 pub(crate) fn all() -> Vec<Row> {
@@ -239,6 +239,15 @@ fn assumptions() -> Vec<Row> {
             &["virstor: --assume: x is not one of the files given"],
         ),
         row(
+            "an assumption about missing components only",
+            bare,
+            &["map", "--assume", "chunk-size=128K,order=-:-:-", "c0"],
+            16,
+            &[
+                "virstor: --assume: order starts with '-'; the first component holds the map and must be there",
+            ],
+        ),
+        row(
             "a file that is two components",
             bare,
             &["map", "--assume", "chunk-size=128K,order=c0:c0", "c0"],
@@ -257,15 +266,6 @@ fn assumptions() -> Vec<Row> {
             bare,
             &["map", "--assume", "chunk-size=128K,order=c0:c1,virtual-size=1P", "c0", "c1"],
             16,
-        row(
-            "an assumption about missing components only",
-            bare,
-            &["map", "--assume", "chunk-size=128K,order=-:-:-", "c0"],
-            16,
-            &[
-                "virstor: --assume: order starts with '-'; the first component holds the map and must be there",
-            ],
-        ),
             &[
                 "virstor: --assume: virtual-size 1125899906842624 is not from one chunk to *, all that the map has room for",
             ],
@@ -300,6 +300,14 @@ fn changes() -> Vec<Row> {
             8,
             &["virstor: b: is a folder"],
         ),
+        row(
+            "a backup that is only said to be restored",
+            backed_up,
+            &["restore-map", "--apply", "--dry-run", "b", "c0", "c1", "c2"],
+            4,
+            &[],
+        )
+        .prints("component 1 (c1): the record would be put back\nnothing was written"),
         row(
             "a backup that is an image",
             trio,

@@ -99,6 +99,9 @@ pub(crate) struct RestoreMapArgs {
     /// Do it
     #[arg(long)]
     pub(crate) apply: bool,
+    /// Write nothing, not even with --apply
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Also give up what was written since to chunks that the backup does not know
     #[arg(long)]
     pub(crate) lossy: bool,
