@@ -37,7 +37,28 @@ fn labels() -> Vec<Row> {
             blank,
             &["label", "v", "c0", "--size", "0"],
             16,
-            &["virstor: size, chunk size and maxphys must not be 0"],
+            &["virstor: --size must not be 0"],
+        ),
+        row(
+            "no chunk size at all",
+            blank,
+            &["label", "v", "c0", "--chunk-size", "0"],
+            16,
+            &["virstor: --chunk-size must not be 0"],
+        ),
+        row(
+            "no maxphys at all",
+            blank,
+            &["label", "v", "c0", "--maxphys", "0"],
+            16,
+            &["virstor: --maxphys must not be 0"],
+        ),
+        row(
+            "an id that is none",
+            blank,
+            &["label", "v", "c0", "--id", "x"],
+            16,
+            &["virstor: invalid value 'x' for '--id <N>': 'x' is not a number from 0 to 4294967295; *"],
         ),
         row(
             "less than a chunk",
@@ -79,7 +100,9 @@ fn labels() -> Vec<Row> {
             blank,
             &["label", "v", "c0", "--size", "1G"],
             8,
-            &["virstor: c0: has 1048576 bytes, and needs 16777216"],
+            &[
+                "virstor: c0: has 1048576 bytes, and needs 16777216 with chunks of 4194304 (--chunk-size) in a volume of 1073741824 (--size)",
+            ],
         ),
         row(
             "no file",
@@ -227,7 +250,25 @@ fn changes() -> Vec<Row> {
             trio,
             &["grow", "c0", "c1", "c2", "--size", "1M"],
             16,
+            &[
+                "virstor: the volume has 8388608 bytes, and 1048576, in whole chunks and a map of whole sectors 8388608, is not more; a volume only grows",
+            ],
+        ),
+        row(
+            "a volume that is to stay",
+            trio,
+            &["grow", "c0", "c1", "c2", "--size", "8M"],
+            16,
             &["virstor: the volume has 8388608 bytes, and 8388608 is not more; a volume only grows"],
+        ),
+        row(
+            "a volume that is to grow by less than a chunk",
+            trio,
+            &["grow", "c0", "c1", "c2", "--size", "8400000"],
+            16,
+            &[
+                "virstor: the volume has 8388608 bytes, and 8400000, in whole chunks and a map of whole sectors 8388608, is not more; a volume only grows",
+            ],
         ),
         row(
             "a volume that is to be too large",
@@ -272,6 +313,16 @@ fn changes() -> Vec<Row> {
             &["virstor: list: line 4: 'all of it' is not a range: START-END, START+LENGTH or START-"],
         ),
         row(
+            "a folder for a list of ranges",
+            |it| {
+                trio(it);
+                folder(it, "list");
+            },
+            &["compact", "c0", "c1", "c2", "--discard", "list"],
+            8,
+            &["virstor: list: is a folder"],
+        ),
+        row(
             "an image larger than the volume",
             |it| {
                 trio(it);
@@ -313,6 +364,14 @@ fn changes() -> Vec<Row> {
             &["virstor: the name '*' has 100 bytes; *"],
         ),
         row(
+            "a new name that plays tricks",
+            trio,
+            &["rename", "n\x1b[7mx\ny", "--dry-run", "c0", "c1", "c2"],
+            0,
+            &[],
+        )
+        .prints(r"volume dev would be n\x1b[7mx\x0ay; 3 records would change"),
+        row(
             "a provider name of 16 bytes",
             trio,
             &["set", "hardcode", "abcdefghijklmnop=c0", "c1", "c2"],
@@ -334,6 +393,34 @@ fn changes() -> Vec<Row> {
             ],
             16,
             &["virstor: c2: the provider name has 100 bytes; a record holds 15; give another as NAME=FILE"],
+        ),
+        row(
+            "one provider name for two components",
+            trio,
+            &["set", "hardcode", "x=c0", "x=c1", "c2"],
+            16,
+            &["virstor: c0 and c1 have one provider name; give them others as NAME=FILE"],
+        ),
+        row(
+            "a new component with the provider name of another",
+            |it| {
+                blank(it);
+                keep(it, SetBuilder::new("dev").components([1 << 20; 2]).hardcoded(1, "y"));
+            },
+            &["add", "c0", "y=c1", "--hardcode", "--new", "y=blank"],
+            16,
+            &["virstor: blank: component 1 has its provider name; give another as NAME=FILE"],
+        ),
+        row(
+            "two new components with one provider name",
+            |it| {
+                trio(it);
+                blank(it);
+                file(it, "bare", &[0; 1 << 20]);
+            },
+            &["add", "c0", "c1", "c2", "--hardcode", "--new", "x=bare", "x=blank"],
+            16,
+            &["virstor: blank: component 3 has its provider name; give another as NAME=FILE"],
         ),
         row(
             "a new component with a provider name of 16 bytes",
@@ -358,6 +445,13 @@ fn changes() -> Vec<Row> {
             &["remove", "c0", "c1", "c2", "--drop", "c1", "./c1", "--evacuate"],
             16,
             &["virstor: ./c1 is the same file as c1; give each file once"],
+        ),
+        row(
+            "a component to be removed that is not there",
+            trio,
+            &["remove", "c0", "c1", "c2", "--drop", "nowhere"],
+            8,
+            &["virstor: nowhere: no such file or directory"],
         ),
         row(
             "another volume's component to be removed",
@@ -596,12 +690,15 @@ fn repairs() -> Vec<Row> {
             &["virstor: l: is no undo log, *"],
         ),
         row("no log", |_| {}, &["undo", "l", "f"], 8, &["virstor: l: no such file or directory"]),
+        row("a folder as a log", |it| folder(it, "l"), &["undo", "l", "f"], 8, &["virstor: l: is a folder"]),
         row(
-            "a folder as a log",
-            |it| folder(it, "l"),
-            &["undo", "l", "f"],
-            8,
-            &["virstor: l: is a folder, *"],
+            "a log on stdout",
+            trio,
+            &["rename", "new", "--undo-log", "-", "c0", "c1", "c2"],
+            16,
+            &[
+                "virstor: invalid value '-' for '--undo-log <FILE>': it has to be a file; './-' is one of that name; see 'virstor help'",
+            ],
         ),
         row("a log without files", |it| file(it, "l", b"x"), &["undo", "l"], 16, &["virstor: *"]),
         row(

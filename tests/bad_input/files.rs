@@ -159,6 +159,14 @@ pub(crate) fn backed_up(folder: &Path) {
     file(folder, "b", &backup);
 }
 
+/// The same, but the record of c1 is gone.
+pub(crate) fn backed_up_and_damaged(folder: &Path) {
+    backed_up(folder);
+    let mut bytes = fs::read(folder.join("c1")).expect("it was made");
+    bytes[(1 << 20) - 512..].fill(0);
+    file(folder, "c1", &bytes);
+}
+
 /// 200 volumes of four components each, and 200 strangers.
 pub(crate) fn thousand(folder: &Path) {
     for number in 0..1000 {

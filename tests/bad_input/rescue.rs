@@ -4,7 +4,7 @@ use std::path::Path;
 
 use virstor_testkit::{SetBuilder, write_sparsely};
 
-use crate::files::{backed_up, file, folder, keep, trio};
+use crate::files::{backed_up, backed_up_and_damaged, file, folder, keep, trio};
 use crate::rows::{Row, Stdout, row};
 
 pub(crate) fn all() -> Vec<Row> {
@@ -84,6 +84,15 @@ fn specimens() -> Vec<Row> {
         )
         .to(Stdout::Any)
         .creates(&["b"]),
+        row(
+            "a backup and JSON on stdout",
+            trio,
+            &["backup-map", "--json", "-o", "-", "c0", "c1", "c2"],
+            16,
+            &["virstor: --json and a backup cannot both go to stdout"],
+        ),
+        row("a backup on stdout", trio, &["backup-map", "-o", "-", "c0", "c1", "c2"], 0, &[])
+            .prints("virstor specimen"),
         row("a backup", trio, &["backup-map", "-o", "b", "c0", "c1", "c2"], 0, &[])
             .to(Stdout::Any)
             .creates(&["b"]),
@@ -152,6 +161,25 @@ fn mapfiles() -> Vec<Row> {
             &["map", "--ddrescue", "--component", "3", "c0", "c1", "c2"],
             16,
             &["virstor: there is no component 3; the volume has 3"],
+        ),
+        row(
+            "a mapfile of a component that is no number",
+            trio,
+            &["map", "--ddrescue", "--component", "x", "c0", "c1", "c2"],
+            16,
+            &[
+                "virstor: invalid value 'x' for '--component <N>': 'x' is not the number of a component, from 0 to 65534; *",
+            ],
+        ),
+        row(
+            "a mapfile that is a folder",
+            |it| {
+                trio(it);
+                folder(it, "c1.map");
+            },
+            &["map", "--bad", "c1.map", "c0", "c1", "c2"],
+            8,
+            &["virstor: c1.map: is a folder"],
         ),
         row(
             "what matters without a map",
@@ -228,6 +256,15 @@ fn assumptions() -> Vec<Row> {
             &["virstor: --assume: x is not one of the files given"],
         ),
         row(
+            "an assumption about missing components only",
+            bare,
+            &["map", "--assume", "chunk-size=128K,order=-:-:-", "c0"],
+            16,
+            &[
+                "virstor: --assume: order starts with '-'; the first component holds the map and must be there",
+            ],
+        ),
+        row(
             "a file that is two components",
             bare,
             &["map", "--assume", "chunk-size=128K,order=c0:c0", "c0"],
@@ -278,8 +315,16 @@ fn changes() -> Vec<Row> {
             },
             &["restore-map", "b", "c0", "c1", "c2"],
             8,
-            &["virstor: b: is a folder, not an image"],
+            &["virstor: b: is a folder"],
         ),
+        row(
+            "a backup that is only said to be restored",
+            backed_up_and_damaged,
+            &["restore-map", "--apply", "--dry-run", "b", "c0", "c1", "c2"],
+            4,
+            &[],
+        )
+        .prints("component 1 (c1): the record would be put back\nnothing was written"),
         row(
             "a backup that is an image",
             trio,

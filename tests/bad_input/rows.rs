@@ -105,6 +105,24 @@ fn not_images() -> Vec<Row> {
         assert!(made.expect("mkfifo is everywhere").success());
     };
     vec![
+        row("no name of a file", |_| {}, &["info", ""], 16, &["virstor: '' names no file"]),
+        row("only the name of a provider", |_| {}, &["info", "da0="], 16, &["virstor: 'da0=' names no file"]),
+        row(
+            "a debug level that is none",
+            trio,
+            &["info", "--kernel-log=foo", "c0"],
+            16,
+            &[
+                "virstor: invalid value 'foo' for '--kernel-log[=<LEVEL>]': 'foo' is not a number from 0 to 4294967295; *",
+            ],
+        ),
+        row(
+            "a log of the kernel as a document",
+            trio,
+            &["info", "--kernel-log", "--json", "c0"],
+            16,
+            &["virstor: the argument '--kernel-log[=<LEVEL>]' cannot be used with '--json'; *"],
+        ),
         row("an empty file", |it| file(it, "f", b""), &["info", "f"], 4, &["virstor: f: the file is empty"]),
         row(
             "an empty file, mapped",
@@ -127,20 +145,14 @@ fn not_images() -> Vec<Row> {
             4,
             &["virstor: f: its size is 1, *"],
         ),
-        row("a folder", |it| folder(it, "f"), &["info", "f"], 8, &["virstor: f: is a folder, not an image"]),
-        row(
-            "a folder, dumped",
-            |it| folder(it, "f"),
-            &["dump", "f"],
-            8,
-            &["virstor: f: is a folder, not an image"],
-        ),
+        row("a folder", |it| folder(it, "f"), &["info", "f"], 8, &["virstor: f: is a folder"]),
+        row("a folder, dumped", |it| folder(it, "f"), &["dump", "f"], 8, &["virstor: f: is a folder"]),
         row(
             "a folder, exported",
             |it| folder(it, "f"),
             &["export", "-o", "o", "f"],
             8,
-            &["virstor: f: is a folder, not an image"],
+            &["virstor: f: is a folder"],
         ),
         row("no file", |_| {}, &["info", "f"], 8, &["virstor: f: no such file or directory"]),
         row("no file, status", |_| {}, &["status", "f"], 8, &["virstor: f: no such file or directory"]),
@@ -655,7 +667,7 @@ fn arguments() -> Vec<Row> {
             trio,
             &["compare", "c0", "c1", "c2", "--with", "."],
             8,
-            &["virstor: .: is a folder, not an image"],
+            &["virstor: .: is a folder"],
         ),
     ]
 }

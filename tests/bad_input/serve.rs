@@ -188,7 +188,7 @@ fn overlays() -> Vec<Row> {
             trio_and_folder,
             &["serve", "--overlay", "f", "c0", "c1", "c2"],
             8,
-            &["virstor: f: is a directory"],
+            &["virstor: f: is a folder"],
         ),
         row(
             "an overlay in no folder",
@@ -240,19 +240,13 @@ fn overlays() -> Vec<Row> {
             8,
             &["virstor: o: no such file or directory"],
         ),
-        row(
-            "a folder dropped",
-            trio_and_folder,
-            &["overlay", "drop", "f"],
-            8,
-            &["virstor: f: is a directory"],
-        ),
+        row("a folder dropped", trio_and_folder, &["overlay", "drop", "f"], 8, &["virstor: f: is a folder"]),
         row(
             "nothing to do with an overlay",
             trio,
             &["overlay"],
             16,
-            &["virstor: no verb given; 'virstor help' lists them"],
+            &["virstor: overlay: not said what to do; 'virstor help overlay' lists what there is"],
         ),
     ]
 }

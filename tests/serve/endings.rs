@@ -87,19 +87,19 @@ pub(crate) fn signal() -> Outcome {
 
 pub(crate) fn unix_socket() -> Outcome {
     let place = Place::of("38-shuffled")?;
-    let options = ["serve", "--unix", "socket", "--exit-after-last"];
+    let options = ["serve", "--unix", "my socket", "--exit-after-last"];
     // What a server that was killed leaves behind is in nobody's way.
-    drop(std::os::unix::net::UnixListener::bind(place.path().join("socket"))?);
+    drop(std::os::unix::net::UnixListener::bind(place.path().join("my socket"))?);
     let mut command = Runtime::Native.command(place.path(), &place.arguments(&options));
     let server = Process::start(command.stdin(Stdio::null()))?;
     let line = server.line()?;
     let uri = line.trim().trim_start_matches("listening on ");
-    same("URI", uri, "nbd+unix:///?socket=socket")?;
+    same("URI", uri, "nbd+unix:///?socket=my%20socket")?;
     let copy = Tool::Nbdcopy.run(place.path(), &[uri, "-"])?;
     same("bytes", copy.len(), 8 << 20)?;
     let (status, _) = server.wait()?;
     same("status", status.code(), Some(0))?;
-    same("the socket is there", place.path().join("socket").exists(), false)
+    same("the socket is there", place.path().join("my socket").exists(), false)
 }
 
 /// systemd's way of handing over a socket, which libnbd's clients speak too.

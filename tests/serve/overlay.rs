@@ -73,6 +73,11 @@ pub(crate) fn committed(runtime: Runtime) -> Outcome {
     same("map, records and chunks", parts("map") && parts("record") && parts("chunks"), true)?;
     same("diff changes nothing", place.components()? == before, true)?;
 
+    let said = runtime.run(place.path(), &place.arguments(&["overlay", "commit", "--dry-run", "overlay"]));
+    same("status", said.status, Some(0))?;
+    same("said", String::from_utf8_lossy(&said.stdout).starts_with("would be committed: "), true)?;
+    same("a dry run changes nothing", place.components()? == before, true)?;
+
     let done = overlay(runtime, &place, "commit")?;
     same("outcome", &done["outcome"], &Value::from("committed"))?;
     same("the overlay is gone", place.path().join("overlay").exists(), false)?;

@@ -225,7 +225,7 @@ pub(crate) struct ChangeArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Where to write the log that 'virstor undo' takes [default: virstor-undo-NAME-N.log]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = value::new_file())]
     pub(crate) undo_log: Option<PathBuf>,
     /// Go on where something speaks against it
     #[arg(long)]

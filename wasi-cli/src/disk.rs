@@ -118,7 +118,7 @@ impl HostDisk {
         let reason = |error: io::Error| host_reason(&error);
         let kind = std::fs::metadata(path).map_err(reason)?.file_type();
         if kind.is_dir() {
-            return Err("is a folder, not an image".into());
+            return Err("is a folder".into());
         }
         if !kind.is_file() && !is_disk(kind) {
             return Err("is neither a file nor a disk".into());

@@ -64,12 +64,23 @@ impl Failure {
             if line.is_empty()
                 || error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
             {
-                "no verb given; 'virstor help' lists them".into()
+                match verb_of(&text) {
+                    Some(verb) => {
+                        format!("{verb}: not said what to do; 'virstor help {verb}' lists what there is")
+                    }
+                    None => "no verb given; 'virstor help' lists them".into(),
+                }
             } else {
                 format!("{line}; see 'virstor help'")
             },
         ))
     }
+}
+
+/// The verb that a help text of clap's is about: the second word of its usage, unless that stands for any.
+fn verb_of(help: &str) -> Option<&str> {
+    let usage = help.lines().find_map(|line| line.strip_prefix("Usage: "))?;
+    usage.split_whitespace().nth(1).filter(|word| !word.starts_with(['<', '[']))
 }
 
 impl fmt::Display for Failure {
@@ -83,6 +94,9 @@ impl fmt::Display for Failure {
 
 /// An error of the host, for people: lower case, without Rust's "(os error 2)".
 pub(crate) fn host_reason(error: &std::io::Error) -> String {
+    if error.kind() == std::io::ErrorKind::IsADirectory {
+        return "is a folder".into();
+    }
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut letters = text.chars();

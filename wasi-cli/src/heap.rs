@@ -412,6 +412,9 @@ impl<'a> FileSpec<'a> {
         {
             (spec.name, path) = (Some(name), after);
         }
+        if path.is_empty() {
+            return Err(Failure::Usage(format!("'{text}' names no file")));
+        }
         spec.path = Path::new(path);
         Ok(spec)
     }

@@ -36,8 +36,10 @@ pub struct Assumption {
 /// Why records cannot be made up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AssumeError {
-    /// There must be a component 0, and at most 65,535.
+    /// There must be a component, and at most 65,535.
     Count(usize),
+    /// Component 0, which holds the map, is missing.
+    NoFirst,
     /// The chunk size is no multiple of the sector size.
     ChunkSize(u32),
     /// The volume has less than a chunk, or a larger map than component 0 has room for.
@@ -58,6 +60,9 @@ impl fmt::Display for AssumeError {
         match self {
             Self::Count(count) => {
                 write!(f, "order names {}; there are 1 to 65535", counted_len(*count, "component"))
+            }
+            Self::NoFirst => {
+                f.write_str("order starts with '-'; the first component holds the map and must be there")
             }
             Self::ChunkSize(size) => write!(f, "chunk-size {size} is no multiple of the sector size"),
             Self::VirtualSize { virtual_size, largest } => {
@@ -96,9 +101,10 @@ pub fn records<D: ReadAt>(
     assumption: &Assumption,
 ) -> Result<Vec<Option<LastSector>>, AssumeError> {
     let count = u16::try_from(disks.len()).ok().filter(|count| *count > 0);
-    let (Some(count), Some(Some(first))) = (count, disks.first()) else {
+    let (Some(count), Some(first)) = (count, disks.first()) else {
         return Err(AssumeError::Count(disks.len()));
     };
+    let first = first.ok_or(AssumeError::NoFirst)?;
     let (chunk_size, sector) = (u64::from(assumption.chunk_size), u64::from(assumption.sector_size));
     if chunk_size == 0 || !chunk_size.is_multiple_of(sector) {
         return Err(AssumeError::ChunkSize(assumption.chunk_size));

@@ -540,13 +540,21 @@ fn check_names(request: &Request<'_>, notes: &mut Vec<Note>) -> Result<(), Label
 }
 
 fn check_no_provider_twice(providers: &[Provider<'_>]) -> Result<(), LabelError> {
-    let mut names: Vec<(&[u8], ComponentIndex)> =
-        numbered(providers).map(|(index, provider)| (provider.name, index)).collect();
-    names.sort_unstable();
-    match names.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        Some(pair) => Err(LabelError::ProviderTwice { first: pair[0].1, second: pair[1].1 }),
+    let names = numbered(providers).map(|(index, provider)| (provider.name, index)).collect();
+    match namesakes(names, ComponentIndex(0)) {
+        Some((first, second)) => Err(LabelError::ProviderTwice { first, second }),
         None => Ok(()),
     }
+}
+
+/// Two components of which the second, one from `from` on, has the provider name of the first.
+pub(crate) fn namesakes(
+    mut names: Vec<(&[u8], ComponentIndex)>,
+    from: ComponentIndex,
+) -> Option<(ComponentIndex, ComponentIndex)> {
+    names.sort_unstable();
+    let pair = names.windows(2).find(|pair| pair[0].0 == pair[1].0 && pair[1].1 >= from)?;
+    Some((pair[0].1, pair[1].1))
 }
 
 fn common_sector_size(request: &Request<'_>) -> Result<u32, LabelError> {

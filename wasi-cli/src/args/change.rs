@@ -27,7 +27,7 @@ pub(crate) struct LabelArgs {
     #[arg(long)]
     pub(crate) hardcode: bool,
     /// What tells the volume from others of its name [default: drawn by chance]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value::number)]
     pub(crate) id: Option<u32>,
     /// Sector size of the disks in bytes
     #[arg(long, value_name = "N", default_value = "512", value_parser = value::sector_size)]

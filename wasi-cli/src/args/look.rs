@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, ValueEnum};
 
-use super::{Input, Output};
+use super::{Input, Output, value};
 use crate::range::{self, RangeSpec};
 
 /// Arguments of `info`.
@@ -15,13 +15,21 @@ pub(crate) struct InfoArgs {
     #[command(flatten)]
     pub(crate) output: Output,
     /// Print what FreeBSD would log while tasting, at this debug level, and nothing else
-    #[arg(long, value_name = "LEVEL", num_args = 0..=1, require_equals = true, default_missing_value = "2")]
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        conflicts_with = "json",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "2",
+        value_parser = value::number,
+    )]
     pub(crate) kernel_log: Option<u32>,
     /// kern.geom.virstor.chunk_watermark of the FreeBSD that is asked
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = value::number)]
     pub(crate) chunk_watermark: u32,
     /// kern.geom.virstor.component_watermark of the FreeBSD that is asked
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value::number)]
     pub(crate) component_watermark: u32,
 }
 
@@ -69,7 +77,7 @@ pub(crate) struct MapArgs {
     #[arg(long, conflicts_with_all = ["totals", "reverse", "qemu", "range", "ddrescue", "picture"])]
     pub(crate) orphans: bool,
     /// The component to make a mapfile for: only what the volume has there is worth rescuing (--domain-mapfile)
-    #[arg(long, value_name = "N", requires = "ddrescue")]
+    #[arg(long, value_name = "N", requires = "ddrescue", value_parser = value::component)]
     pub(crate) component: Option<u16>,
     /// Only this part of the volume: START-END, START+LENGTH or START-
     #[arg(long, value_name = "RANGE", value_parser = range::parse)]

@@ -18,7 +18,7 @@ pub(crate) struct RepairArgs {
     #[arg(long)]
     pub(crate) apply: bool,
     /// Save the plan to this file, for --apply-plan
-    #[arg(long, value_name = "PLAN")]
+    #[arg(long, value_name = "PLAN", value_parser = value::new_file())]
     pub(crate) plan_out: Option<PathBuf>,
     /// Carry out exactly this saved plan
     #[arg(long, value_name = "PLAN", conflicts_with_all = ["apply", "plan_out", "only", "lossy", "convert_endian"])]
@@ -33,7 +33,7 @@ pub(crate) struct RepairArgs {
     #[arg(long)]
     pub(crate) convert_endian: bool,
     /// Where to write the log that 'virstor undo' takes [default: virstor-undo-NAME-N.log]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = value::new_file())]
     pub(crate) undo_log: Option<PathBuf>,
     /// Write nothing, not even with --apply
     #[arg(long)]
@@ -78,7 +78,7 @@ pub(crate) struct BackupMapArgs {
     pub(crate) input: Input,
     #[command(flatten)]
     pub(crate) output: Output,
-    /// Where to
+    /// Where to; '-' is stdout, from which nothing is read back
     #[arg(short = 'o', long = "output", value_name = "OUT")]
     pub(crate) out: PathBuf,
     /// Replace OUT and OUT.part if they exist
@@ -99,10 +99,13 @@ pub(crate) struct RestoreMapArgs {
     /// Do it
     #[arg(long)]
     pub(crate) apply: bool,
+    /// Write nothing, not even with --apply
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Also give up what was written since to chunks that the backup does not know
     #[arg(long)]
     pub(crate) lossy: bool,
     /// Where the undo log goes [default: virstor-undo-NAME-N.log in the current folder]
-    #[arg(long, value_name = "LOG")]
+    #[arg(long, value_name = "LOG", value_parser = value::new_file())]
     pub(crate) undo_log: Option<PathBuf>,
 }

@@ -48,8 +48,11 @@ pub(crate) struct OverlayCommitArgs {
     pub(crate) input: Input,
     #[command(flatten)]
     pub(crate) output: Output,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Where to keep what is overwritten [default: virstor-undo-NAME-N.log]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = value::new_file())]
     pub(crate) undo_log: Option<PathBuf>,
 }
 

@@ -1,8 +1,19 @@
 //! Words of the command line that are numbers and names.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
+
 use crate::size;
+
+/// A file that is made: it has to be one, so `-` does not stand for stdout, and is not what it is called either.
+pub(crate) fn new_file() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match path.as_os_str() == "-" {
+        true => Err("it has to be a file; './-' is one of that name"),
+        false => Ok(path),
+    })
+}
 
 pub(crate) fn sector_size(text: &str) -> Result<u32, String> {
     let bytes = size::parse(text)?;
@@ -13,6 +24,16 @@ pub(crate) fn sector_size(text: &str) -> Result<u32, String> {
 pub(crate) fn maxphys(text: &str) -> Result<u32, String> {
     let bytes = size::parse(text)?;
     u32::try_from(bytes).map_err(|_| format!("maxphys is below 4G, not {bytes}"))
+}
+
+/// Any number that 32 bits hold.
+pub(crate) fn number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("'{text}' is not a number from 0 to {}", u32::MAX))
+}
+
+pub(crate) fn component(text: &str) -> Result<u16, String> {
+    let number = text.parse().ok().filter(|number| *number < u16::MAX);
+    number.ok_or_else(|| format!("'{text}' is not the number of a component, from 0 to {}", u16::MAX - 1))
 }
 
 pub(crate) fn code(text: &str) -> Result<virstor::check::Code, String> {

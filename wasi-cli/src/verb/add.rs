@@ -121,5 +121,9 @@ pub(crate) fn refusal(error: &AddError, new: &[NewDisk]) -> Failure {
             "{}: the provider name has {len} bytes; a record holds {MAX_NAME_LEN}; give another as NAME=FILE",
             file(new)
         )),
+        AddError::ProviderTwice { new, other } => Failure::Usage(format!(
+            "{}: component {other} has its provider name; give another as NAME=FILE",
+            file(new)
+        )),
     }
 }

@@ -9,7 +9,7 @@ use virstor_inspect::Heap;
 use virstor_inspect::collect::{Collected, back_up};
 use virstor_inspect::restore::restoration;
 
-use super::collect::{finish, into_file, report};
+use super::collect::{finish, into_file, report, to_stdout};
 use crate::args::{BackupMapArgs, Output};
 use crate::change::file_name;
 use crate::disk::{Disk, HostFile};
@@ -20,12 +20,21 @@ use crate::output::{note, shown};
 use crate::progress::of_stages;
 
 pub(crate) fn run(args: &BackupMapArgs) -> Result<Status, Failure> {
+    let is_stdout = args.out.as_os_str() == "-";
+    if is_stdout && args.output.json {
+        return Err(Failure::Usage("--json and a backup cannot both go to stdout".into()));
+    }
     let heap = heap::open(&args.input, args.output, Tunables::default())?;
     let volume = heap::choose_one(&heap, &args.input, args.output)?;
     if !has_map(&heap, volume) {
         return Err(Failure::Damage(
             "component 0, which has the map, is missing; there is nothing to back up".into(),
         ));
+    }
+    if is_stdout {
+        let made = to_stdout(|sink| back_up(&heap, volume, sink, &mut of_stages(args.output)))?;
+        heap::note_unreadable(&heap, args.output);
+        return Ok(status(&made));
     }
     let target = NewFile::create(&args.out, args.force, &args.input)?;
     let made = write(&heap, volume, &args.out, target.file(), args.output);
@@ -34,7 +43,11 @@ pub(crate) fn run(args: &BackupMapArgs) -> Result<Status, Failure> {
     heap::note_unreadable(&heap, args.output);
     note_missing(&heap, volume, args.output);
     report(&args.out, &made, args.output)?;
-    Ok(if made.unreadable > 0 { Status::Damage } else { Status::Fine })
+    Ok(status(&made))
+}
+
+fn status(made: &Collected) -> Status {
+    if made.unreadable > 0 { Status::Damage } else { Status::Fine }
 }
 
 /// Makes a backup of volume `number` before something is changed, as `virstor-map-NAME-N.backup` in the current

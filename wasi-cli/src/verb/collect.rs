@@ -17,17 +17,14 @@ use crate::{heap, output};
 
 pub(crate) fn run(args: &CollectArgs) -> Result<Status, Failure> {
     let heap = heap::open(&args.input, args.output, Tunables::default())?;
-    let to_stdout = args.out.as_os_str() == "-";
-    if to_stdout && args.output.json {
+    let is_stdout = args.out.as_os_str() == "-";
+    if is_stdout && args.output.json {
         return Err(Failure::Usage("--json and a specimen cannot both go to stdout".into()));
     }
     heap::choose(&heap, &args.input)?;
     let mut progress = of_stages(args.output);
-    let collected = if to_stdout {
-        let mut bytes = Vec::new();
-        let collected = collect(&heap, &mut |piece| append(&mut bytes, piece), &mut progress);
-        output::with_stdout(|out| out.write_all(&bytes))?;
-        collected?
+    let collected = if is_stdout {
+        to_stdout(|sink| collect(&heap, sink, &mut progress))?
     } else {
         let target = NewFile::create(&args.out, args.force, &args.input)?;
         let collected = into_file(&args.out, target.file(), |sink| collect(&heap, sink, &mut progress));
@@ -35,7 +32,7 @@ pub(crate) fn run(args: &CollectArgs) -> Result<Status, Failure> {
     };
     drop(progress);
     heap::note_unreadable(&heap, args.output);
-    if !to_stdout {
+    if !is_stdout {
         report(&args.out, &collected, args.output)?;
     }
     Ok(if heap::unreadable(&heap) { Status::Failed } else { Status::Fine })
@@ -48,6 +45,16 @@ fn append(bytes: &mut Vec<u8>, piece: &[u8]) -> Result<(), Failure> {
 
 /// Where the pieces of a specimen go.
 pub(super) type Sink<'a> = dyn FnMut(&[u8]) -> Result<(), Failure> + 'a;
+
+/// Hands `make` a sink that leads to stdout, when all is there.
+pub(super) fn to_stdout(
+    make: impl FnOnce(&mut Sink<'_>) -> Result<Collected, Failure>,
+) -> Result<Collected, Failure> {
+    let mut bytes = Vec::new();
+    let collected = make(&mut |piece| append(&mut bytes, piece))?;
+    output::with_stdout(|out| out.write_all(&bytes))?;
+    Ok(collected)
+}
 
 /// Hands `make` a sink that leads to `file`, which is called `path`.
 pub(super) fn into_file(

@@ -61,9 +61,15 @@ pub(crate) fn run(args: &GrowArgs) -> Result<Status, Failure> {
 
 fn refusal(error: &GrowError, target: &Target) -> Failure {
     match error {
-        GrowError::NotLarger { size, current } => Failure::Usage(format!(
-            "the volume has {current} bytes, and {size} is not more; a volume only grows"
-        )),
+        GrowError::NotLarger { asked, size, current } => {
+            let rounded = match asked == size {
+                true => String::new(),
+                false => format!(", in whole chunks and a map of whole sectors {size},"),
+            };
+            Failure::Usage(format!(
+                "the volume has {current} bytes, and {asked}{rounded} is not more; a volume only grows"
+            ))
+        }
         GrowError::TooLarge { asked, largest } => Failure::Usage(format!(
             "a virtual size of {asked} bytes is too large; {largest} is the most with these chunks"
         )),

@@ -256,7 +256,11 @@ fn refusal(error: &LabelError, args: &LabelArgs, components: &[Component]) -> Fa
             "{}: its size of {size} bytes is not a multiple of its sectors of {sector_size}",
             file(component)
         )),
-        LabelError::Zero => usage("size, chunk size and maxphys must not be 0".into()),
+        LabelError::Zero => {
+            let numbers = [("--size", args.size), ("--chunk-size", args.chunk_size)];
+            let zero = numbers.iter().find(|(_, number)| *number == 0).map_or("--maxphys", |(name, _)| *name);
+            usage(format!("{zero} must not be 0"))
+        }
         LabelError::ChunkSizeTooLarge { chunk_size, largest } => {
             usage(format!("a chunk of {chunk_size} bytes is too large; {largest} is the most"))
         }
@@ -275,7 +279,12 @@ fn refusal(error: &LabelError, args: &LabelArgs, components: &[Component]) -> Fa
             "the map would take {map_len} bytes, and {largest} is the most that can be reserved; take larger chunks"
         )),
         LabelError::TooSmall { component, size, needed } => {
-            refused(format!("{}: has {}, and needs {needed}", file(component), counted(*size, "byte")))
+            let (volume, chunk) = (args.size, args.chunk_size);
+            refused(format!(
+                "{}: has {}, and needs {needed} with chunks of {chunk} (--chunk-size) in a volume of {volume} (--size)",
+                file(component),
+                counted(*size, "byte")
+            ))
         }
         LabelError::TooManyChunks { component, chunks } => refused(format!(
             "{}: has {}, and {} is the most",

@@ -98,11 +98,13 @@ fn commit(args: &OverlayCommitArgs) -> Result<Status, Failure> {
     let overlay = Arc::new(open(&heap, number, &args.overlay)?);
     let contents = overlay.contents();
     let bytes = contents.iter().map(|(_, _, length, _)| length).sum();
-    if !contents.is_empty() {
-        perform(&heap, number, &overlay, args)?;
+    if !args.dry_run {
+        if !contents.is_empty() {
+            perform(&heap, number, &overlay, args)?;
+        }
+        remove(&args.overlay)?;
     }
-    remove(&args.overlay)?;
-    finish(args.output, "committed", bytes)
+    finish(args.output, "committed", bytes, args.dry_run)
 }
 
 /// Writes everything to the files of the set, with an undo log.
@@ -168,7 +170,7 @@ fn give_up(args: &OverlayDropArgs) -> Result<Status, Failure> {
     }
     let bytes = overlay.contents().iter().map(|(_, _, length, _)| length).sum();
     remove(&args.overlay)?;
-    finish(args.output, "dropped", bytes)
+    finish(args.output, "dropped", bytes, false)
 }
 
 /// The overlay at `path`, which has to be that of the volume.
@@ -186,11 +188,17 @@ fn remove(path: &Path) -> Result<(), Failure> {
     })
 }
 
-fn finish(out: crate::args::Output, outcome: &'static str, bytes: u64) -> Result<Status, Failure> {
+fn finish(
+    out: crate::args::Output,
+    outcome: &'static str,
+    bytes: u64,
+    dry_run: bool,
+) -> Result<Status, Failure> {
     if out.json {
-        output::print_json(&OverlayAfter { outcome, bytes })?;
+        output::print_json(&OverlayAfter { outcome, bytes, dry_run })?;
     } else if !out.quiet {
-        output::print(&format!("{outcome}: {}\n", counted(bytes, "byte")))?;
+        let would = if dry_run { "would be " } else { "" };
+        output::print(&format!("{would}{outcome}: {}\n", counted(bytes, "byte")))?;
     }
     Ok(Status::Fine)
 }

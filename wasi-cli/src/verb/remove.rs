@@ -7,6 +7,7 @@ use virstor_inspect::document::change::Changed;
 
 use crate::args::{Input, RemoveArgs};
 use crate::change;
+use crate::disk::HostDisk;
 use crate::failure::{Failure, Status};
 use crate::heap::{self, FileSpec};
 use crate::output;
@@ -63,7 +64,10 @@ pub(crate) fn run(args: &RemoveArgs) -> Result<Status, Failure> {
 fn with_dropped(args: &RemoveArgs) -> Result<Input, Failure> {
     let mut input = args.input.clone();
     for file in &args.drop {
-        if !heap::is_input(&args.input, FileSpec::parse(file)?.path)? {
+        let path = FileSpec::parse(file)?.path;
+        if !heap::is_input(&args.input, path)? {
+            let failed = |reason| Failure::Operation(format!("{}: {reason}", output::shown(path)));
+            HostDisk::open(path).map_err(failed)?;
             input.files.push(file.clone());
         }
     }

@@ -33,7 +33,7 @@ pub(crate) fn run(args: &RenameArgs) -> Result<Status, Failure> {
     components.sort_by_key(|component| component.index);
     let mut document = Renamed {
         verb: "rename",
-        volume: args.name.clone(),
+        volume: output::shown(&args.name),
         id: volumes[0].id,
         components,
         changed_records,
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &RenameArgs) -> Result<Status, Failure> {
         change::tell_log(&log, args.output);
     }
     let would = if document.dry_run { "would be" } else { "is" };
-    print(&document, &format!("volume {} {would} {}", volumes[0].name, args.name), args.output)
+    print(&document, &format!("volume {} {would} {}", volumes[0].name, document.volume), args.output)
 }
 
 /// The volume, or the two parts of one.
@@ -88,5 +88,8 @@ fn refusal(error: &NamingError, args: &RenameArgs) -> Failure {
         NamingError::ProviderName { component, len } => Failure::Usage(format!(
             "component {component}: the provider name has {len} bytes; a record holds {MAX_NAME_LEN}"
         )),
+        NamingError::ProviderTwice { first, second } => {
+            Failure::Usage(format!("components {first} and {second} have one provider name"))
+        }
     }
 }

@@ -312,16 +312,17 @@ fn print(args: &RepairArgs, document: &RepairDocument) -> Result<(), Failure> {
 
 fn text(document: &RepairDocument) -> String {
     let plan = &document.plan;
-    let name = if plan.volume.is_empty() { "(without a name)" } else { &plan.volume };
+    // A saved plan may have been written by anybody.
+    let name = if plan.volume.is_empty() { "(without a name)".into() } else { shown(&plan.volume) };
     let mut text = String::new();
     // Writing to a string cannot fail, here and below.
     _ = writeln!(text, "volume {name} (id {}): {}", plan.id, document.verdict);
     for step in &plan.steps {
-        let (number, action, codes) = (step.number, &step.action, step.codes.join(", "));
+        let (number, action, codes) = (step.number, shown(&step.action), shown(step.codes.join(", ")));
         _ = writeln!(text, "\n  {number}. {action} [{codes}]");
         let safe = if step.lossy { "gives up" } else { "safe" };
-        _ = writeln!(text, "     {safe}: {}; changes {}", step.why, human(step.bytes));
-        _ = writeln!(text, "     {}", step.freebsd);
+        _ = writeln!(text, "     {safe}: {}; changes {}", shown(&step.why), human(step.bytes));
+        _ = writeln!(text, "     {}", shown(&step.freebsd));
         for line in step.patches.iter().filter_map(|patch| bytes(patch, &plan.disks)).take(MOST_LINES) {
             _ = writeln!(text, "     {line}");
         }
@@ -371,7 +372,7 @@ fn bytes(patch: &PlanPatch, disks: &[PlanDisk]) -> Option<String> {
         |text: &[u8]| String::from_utf8_lossy(text.get(first * 2..end * 2).unwrap_or_default()).into_owned();
     let more = if last >= end { " ..." } else { "" };
     let offset = disk.start + patch.offset? + first as u64;
-    Some(format!("{} at {offset}: {} -> {}{more}", disk.file, digits(before), digits(after)))
+    Some(format!("{} at {offset}: {} -> {}{more}", shown(&disk.file), digits(before), digits(after)))
 }
 
 fn plan_failure(error: &PlanError) -> Failure {
@@ -391,4 +392,38 @@ fn plan_failure(error: &PlanError) -> Failure {
 
 fn file_failure(label: &str, error: &IoError) -> Failure {
     Failure::Operation(format!("{label}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_plan_says_plays_no_tricks_on_the_terminal() {
+        let trick = "\u{1b}[7m\nx";
+        let patch =
+            serde_json::json!({"kind": "write", "disk": 0, "offset": 0, "before": "00", "after": "01"});
+        let step = serde_json::json!({
+            "number": 1, "codes": [trick], "action": trick, "lossy": false, "why": trick, "freebsd": trick,
+            "bytes": 1, "patches": [patch],
+        });
+        let disk = serde_json::json!({"file": trick, "file_size": 1, "start": 0, "length": 1, "guards": []});
+        let plan = serde_json::json!({
+            "format": "virstor-plan", "version": 1, "verb": "repair", "volume": trick, "name": "", "id": 7,
+            "disks": [disk], "steps": [step],
+        });
+        let document = RepairDocument {
+            verdict: "damaged",
+            verdict_after: "clean",
+            kernel_after: "starts".into(),
+            applied: false,
+            undo_log: None,
+            plan: serde_json::from_value(plan).expect("nothing is missing"),
+            declined: None,
+            left: Vec::new(),
+        };
+        let text = text(&document);
+        assert_eq!(text.matches(r"\x1b[7m\x0ax").count(), 6, "{text}");
+        assert!(!text.contains('\u{1b}'), "{text}");
+    }
 }

@@ -25,7 +25,8 @@ pub(crate) fn run(args: &RestoreMapArgs) -> Result<Status, Failure> {
         |error| Failure::Operation(format!("{}: the backup {}", shown(&args.backup), reason(&set, &error)));
     let restoration = restoration(&backup, 0, &set).map_err(failed)?;
     let mut undo_log = None;
-    if args.apply && !restoration.patches.is_empty() {
+    let apply = args.apply && !args.dry_run;
+    if apply && !restoration.patches.is_empty() {
         if restoration.dropped > 0 && !args.lossy {
             return Err(Failure::Operation(format!(
                 "{} {} that the backup does not give {}: what was written there since would be lost; --lossy \
@@ -45,13 +46,13 @@ pub(crate) fn run(args: &RestoreMapArgs) -> Result<Status, Failure> {
         change::tell_log(&log, args.output);
         undo_log = Some(shown(&log));
     }
-    let document = document(&set, &restoration, args.apply, undo_log);
+    let document = document(&set, &restoration, apply, undo_log);
     if args.output.json {
         output::print_json(&document)?;
     } else if !args.output.quiet {
         output::print(&text(&document, restoration.patches.is_empty()))?;
     }
-    let left = !args.apply && !restoration.patches.is_empty();
+    let left = !apply && !restoration.patches.is_empty();
     Ok(if left { Status::Damage } else { Status::Fine })
 }
 

@@ -29,6 +29,11 @@ pub(crate) fn run(args: &SetArgs) -> Result<Status, Failure> {
             "{}: the provider name has {len} bytes; a record holds {MAX_NAME_LEN}; give another as NAME=FILE",
             heap.label_of(volume.components[&component].candidate)
         )),
+        NamingError::ProviderTwice { first, second } => Failure::Usage(format!(
+            "{} and {} have one provider name; give them others as NAME=FILE",
+            heap.label_of(volume.components[&first].candidate),
+            heap.label_of(volume.components[&second].candidate)
+        )),
         NamingError::NoName | NamingError::Name { .. } | NamingError::Missing(_) => {
             Failure::Operation("the records cannot be changed so".into())
         }

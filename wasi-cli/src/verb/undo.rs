@@ -148,7 +148,8 @@ fn document(log: &UndoLog<Disk>, places: &[Place], dry_run: bool) -> Result<Undo
 }
 
 fn text(undo: &Undo) -> String {
-    let (volume, verb) = (&undo.volume, &undo.verb);
+    // The log may have been written by anybody.
+    let (volume, verb) = (&undo.volume, shown(&undo.verb));
     let begun = if undo.complete { "" } else { ", which was not finished" };
     if !undo.complete && undo.files.iter().all(|file| file.places == 0) {
         return format!(
@@ -219,4 +220,16 @@ fn log_failure(path: &Path, error: &LogError) -> Failure {
         ),
         LogError::Io(error) => format!("{path}: {error}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_log_says_plays_no_tricks_on_the_terminal() {
+        let (verb, volume) = ("\u{1b}[7m\nx".into(), "dev".into());
+        let undo = Undo { verb, volume, id: 7, complete: true, dry_run: true, files: Vec::new() };
+        assert_eq!(text(&undo), "'\\x1b[7m\\x0ax' of volume dev: everything can be put back\n");
+    }
 }

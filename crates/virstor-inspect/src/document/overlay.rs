@@ -37,5 +37,7 @@ document! {
         pub outcome: &'static str,
         /// How many bytes it held.
         pub bytes: u64,
+        /// Whether it was only asked, and nothing done.
+        pub dry_run: bool,
     }
 }

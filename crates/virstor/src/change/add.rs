@@ -10,9 +10,9 @@ use zerocopy::byteorder::{U16, U32, U64};
 
 use super::sequence::{Home, Sequence, homes};
 use super::{Plan, SoundSet};
-use crate::format::Record;
+use crate::format::{Name, Record};
 use crate::geometry::ComponentIndex;
-use crate::label::{LEAST_CHUNKS, MAX_NAME_LEN, Provider, padded};
+use crate::label::{LEAST_CHUNKS, MAX_NAME_LEN, Provider, namesakes, padded};
 
 /// Why disks cannot become components. They are named by their place among those given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,13 @@ pub enum AddError {
         /// Its length in bytes; at most [`MAX_NAME_LEN`].
         len: usize,
     },
+    /// A provider has the name that ties another component to its own.
+    ProviderTwice {
+        /// Which.
+        new: usize,
+        /// The other component, old or new, by its number in the volume.
+        other: ComponentIndex,
+    },
 }
 
 /// Adds `providers` behind the components of `set`, with their names in their records if `hardcode` is set.
@@ -92,7 +99,23 @@ pub fn plan(set: &SoundSet, providers: &[Provider<'_>], hardcode: bool) -> Resul
         });
         join(&mut sequence, &homes, &mut old, &mut records, record);
     }
+    if hardcode {
+        check_no_provider_twice(&records, usize::from(volume.component_count))?;
+    }
     Ok(Plan { records, patches: sequence.patches })
+}
+
+/// Of `records` those from `old` on are new. What is wrong with the others is not for this to judge.
+fn check_no_provider_twice(records: &[Record], old: usize) -> Result<(), AddError> {
+    let numbered = || (0..=u16::MAX).map(ComponentIndex);
+    let names: Vec<Name> = records.iter().map(Record::hardcoded).collect();
+    let named = names.iter().zip(numbered()).map(|(name, index)| (name.bytes(), index));
+    let named = named.filter(|(name, _)| !name.is_empty()).collect();
+    let first_new = numbered().nth(old).expect("the components were counted");
+    match namesakes(named, first_new) {
+        Some((other, new)) => Err(AddError::ProviderTwice { new: new.as_usize() - old, other }),
+        None => Ok(()),
+    }
 }
 
 /// Lets `newcomer`, whose record stands at the last of `homes`, join those with `records`.

@@ -33,7 +33,9 @@ pub struct Growth {
 pub enum GrowError {
     /// It is as large already, or larger.
     NotLarger {
-        /// What was asked for, rounded, in bytes.
+        /// What was asked for, in bytes.
+        asked: u64,
+        /// The same, rounded as [`Growth::virtual_size`] is.
         size: u64,
         /// What it has, in bytes.
         current: u64,
@@ -106,7 +108,7 @@ fn rounded(set: &SoundSet, asked: u64) -> Result<u64, GrowError> {
         return Err(GrowError::TooLarge { asked, largest: most * chunk_size });
     };
     let (size, current) = (chunks * chunk_size, set.volume.size());
-    if size <= current { Err(GrowError::NotLarger { size, current }) } else { Ok(size) }
+    if size <= current { Err(GrowError::NotLarger { asked, size, current }) } else { Ok(size) }
 }
 
 fn build(

@@ -6,7 +6,7 @@ use super::sequence::{Sequence, homes};
 use crate::assemble::Volume;
 use crate::format::Record;
 use crate::geometry::ComponentIndex;
-use crate::label::{MAX_NAME_LEN, padded};
+use crate::label::{MAX_NAME_LEN, namesakes, padded};
 use crate::patch::Patch;
 
 /// Why a name cannot be given.
@@ -27,6 +27,13 @@ pub enum NamingError {
         component: ComponentIndex,
         /// Its length in bytes; at most [`MAX_NAME_LEN`].
         len: usize,
+    },
+    /// Two components have one provider name, so that it would tie both to one provider.
+    ProviderTwice {
+        /// The first of them.
+        first: ComponentIndex,
+        /// The second.
+        second: ComponentIndex,
     },
 }
 
@@ -91,7 +98,7 @@ pub fn other_part(volumes: &[Volume], number: usize) -> Option<usize> {
 ///
 /// # Errors
 ///
-/// [`NamingError::ProviderName`] when a name does not fit.
+/// [`NamingError::ProviderName`] when a name does not fit, [`NamingError::ProviderTwice`] when two are the same.
 ///
 /// # Panics
 ///
@@ -108,6 +115,11 @@ pub fn hardcode(volume: &Volume, names: Option<&[&[u8]]>) -> Result<Vec<Patch>, 
         if record != component.record {
             sequence.record(home, &record);
         }
+    }
+    let named = volume.components.keys().zip(names.unwrap_or_default());
+    let named = named.map(|(index, name)| (*name, *index)).collect();
+    if let Some((first, second)) = namesakes(named, ComponentIndex(0)) {
+        return Err(NamingError::ProviderTwice { first, second });
     }
     sequence.barrier();
     Ok(sequence.patches)

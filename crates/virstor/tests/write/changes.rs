@@ -368,7 +368,10 @@ fn growing_beyond_the_reserve_moves_what_is_in_the_way() {
     let beyond = grow::plan(&set, &machine.disk(0), 300 * CHUNK as u64 + 1).unwrap();
     assert_eq!((beyond.virtual_size, beyond.reserved, beyond.moved), (320 * CHUNK as u64, 6, 4));
     let error = grow::plan(&set, &machine.disk(0), 128 * CHUNK as u64);
-    assert_eq!(error, Err(grow::GrowError::NotLarger { size: 128 << 10, current: 128 << 10 }));
+    assert_eq!(
+        error,
+        Err(grow::GrowError::NotLarger { asked: 128 << 10, size: 128 << 10, current: 128 << 10 })
+    );
 }
 
 #[test]

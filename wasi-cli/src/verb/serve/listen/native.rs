@@ -128,9 +128,11 @@ mod unix {
 
 #[cfg(unix)]
 mod unix {
+    use std::fmt::Write;
+    use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::FileTypeExt;
     use std::os::unix::net::{UnixListener, UnixStream};
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
 
     use super::*;
 
@@ -169,12 +171,28 @@ mod unix {
             Failure::Operation(format!("cannot listen on {}: {reason}", path.display()))
         })?;
         listeners.push(Listener::Unix(listener));
-        listening.push(format!("nbd+unix:///?socket={}", path.display()));
+        listening.push(uri_of(path));
         Ok(Some(SocketFile(path.clone())))
     }
 
+    /// The URI that clients reach the default export by. What is in the path and would mean something in a URI, or
+    /// nothing, is `%XX` (RFC 3986, 2.1 to 2.3; the slash may stay, 3.4).
+    pub(super) fn uri_of(path: &Path) -> String {
+        let mut uri = String::from("nbd+unix:///?socket=");
+        for byte in path.as_os_str().as_bytes() {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                    uri.push(char::from(*byte));
+                }
+                // Writing to a string cannot fail.
+                _ => _ = write!(uri, "%{byte:02X}"),
+            }
+        }
+        uri
+    }
+
     /// A server that was killed leaves its socket behind, and nobody answers there.
-    fn remove_if_left_over(path: &std::path::Path) {
+    fn remove_if_left_over(path: &Path) {
         if is_socket(path)
             && UnixStream::connect(path).is_err_and(|it| it.kind() == std::io::ErrorKind::ConnectionRefused)
         {
@@ -182,7 +200,26 @@ mod unix {
         }
     }
 
-    fn is_socket(path: &std::path::Path) -> bool {
+    fn is_socket(path: &Path) -> bool {
         std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket())
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::path::Path;
+
+    use super::unix::uri_of;
+
+    #[test]
+    fn the_path_of_a_socket_is_escaped_in_its_uri() {
+        for (path, escaped) in [
+            ("/run/a-b_c.d~/S9", "/run/a-b_c.d~/S9"),
+            ("my sock", "my%20sock"),
+            ("a&b=c+d?e#f%20", "a%26b%3Dc%2Bd%3Fe%23f%2520"),
+            ("\u{1b}[1m\u{e9}", "%1B%5B1m%C3%A9"),
+        ] {
+            assert_eq!(uri_of(Path::new(path)), format!("nbd+unix:///?socket={escaped}"));
+        }
     }
 }
