@@ -106,6 +106,13 @@ pub enum Stranger {
         /// How many bytes it has.
         size: u64,
     },
+    /// There is no record where the sector size that was asked for has it, but for another size there is one.
+    OtherSectorSize {
+        /// What was asked for, in bytes.
+        wanted: u32,
+        /// What the record stands there for, in bytes.
+        found: u32,
+    },
     /// It holds records, but none that make a component (by candidate).
     Unfit(usize),
 }
@@ -443,7 +450,8 @@ impl Findings {
                 self.note_unclaimed(number, disk.size(), &regions, &found);
                 if found.is_empty() {
                     let searched = options.scan_len.min(disk.size());
-                    self.strange(number, Stranger::NotVirstor { searched, size: disk.size() });
+                    let nothing = Stranger::NotVirstor { searched, size: disk.size() };
+                    self.strange(number, other_sector_size(file, &regions).unwrap_or(nothing));
                 }
                 for located in found {
                     self.keep(number, file, located);
@@ -512,6 +520,15 @@ impl Findings {
             });
         }
     }
+}
+
+/// What a file of whose records the sector size that was asked for finds none has for another, without a search.
+fn other_sector_size<D: ReadAt>(file: &InputFile<D>, regions: &[Region]) -> Option<Stranger> {
+    let (disk, wanted) = (file.disk.as_ref().ok()?, file.sector_size?);
+    let at_ends = Search { sector_size: None, scan_len: 0 };
+    let found = locate(disk, regions, at_ends, &mut |_, _| ControlFlow::Break(())).ok()?;
+    let found = found.first()?.tasted.sector_size;
+    Some(Stranger::OtherSectorSize { wanted, found })
 }
 
 fn region(partition: &Partition) -> Region {
