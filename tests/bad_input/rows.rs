@@ -505,7 +505,7 @@ fn outputs() -> Vec<Row> {
             .prints("128 KiB of it are lost and read as zeros")
             .creates(&["o"]),
         row("a set without its map", trio, &["export", "-o", "o", "c1", "c2"], 8, &[
-            "virstor: 8388608 of 8388608 bytes are lost, because component 0, which has the map, is missing; *",
+            "virstor: 8388608 of 8388608 bytes are lost, because component 0, which has the map, is missing; 'virstor map --orphans' *",
         ]),
     ]
 }

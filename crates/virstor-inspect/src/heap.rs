@@ -209,6 +209,11 @@ impl<D: ReadAt + Clone> Heap<D> {
         &self.known().maps[volume]
     }
 
+    /// Whether anything of the map of a volume can be read; if not, which chunks are in use is unknown.
+    pub fn has_map(&self, volume: usize) -> bool {
+        self.volumes()[volume].map_entries() > self.map_report(volume).unreadable
+    }
+
     /// How it was looked.
     pub fn options(&self) -> Options {
         self.options
