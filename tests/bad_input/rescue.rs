@@ -188,6 +188,14 @@ fn mapfiles() -> Vec<Row> {
             4,
             &["virstor: component 0, which has the map, is missing; it alone tells what matters elsewhere"],
         ),
+        row("what is allocated without a map", trio, &["info", "c1", "c2"], 4, &[])
+            .prints("64 virtual; how many are allocated or free is unknown without the map"),
+        row("a picture without a map", trio, &["map", "--picture", "c1", "c2"], 0, &[])
+            .prints("~ unknown without the map"),
+        row("a report without a map", trio, &["report", "c1", "c2"], 4, &[])
+            .prints("- Allocated: unknown of 64 chunks\n"),
+        row("advice without a map", trio, &["check", "c1", "c2"], 4, &[])
+            .prints("'virstor map --orphans' lists the chunks that hold data."),
         row(
             "what matters of the disk with the map, without it",
             trio,

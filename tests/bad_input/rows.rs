@@ -421,6 +421,11 @@ fn heaps() -> Vec<Row> {
         row("strangers only", |it| { file(it, "a", &[7; 600]); file(it, "b", b"x"); }, &["info", "a", "b", "c"], 8, &[
             "virstor: no virstor volume here: c: no such file or directory; and 2 more files",
         ]),
+        row("sectors of another size than the disk has", trio, &["map", "--sector-size", "4096", "c0"], 4, &[
+            "virstor: c0: no virstor record where sectors of 4096 bytes, as asked for, have it; one stands there for sectors of 512",
+        ]),
+        row("a file with sectors of another size, beside the others", trio, &["info", "c0", "c1@4096", "c2"], 4, &[])
+            .prints("c1: no virstor record where sectors of 4096 bytes, as asked for, have it; one stands there for sectors of 512"),
         row("several volumes", two_volumes, &["map", "c0", "d0"], 16, &[
             "virstor: there are several volumes; choose one by --volume: one/7, two/7",
         ]),
@@ -512,7 +517,7 @@ fn outputs() -> Vec<Row> {
             .prints("128 KiB of it are lost and read as zeros")
             .creates(&["o"]),
         row("a set without its map", trio, &["export", "-o", "o", "c1", "c2"], 8, &[
-            "virstor: 8388608 of 8388608 bytes are lost, because component 0, which has the map, is missing; *",
+            "virstor: 8388608 of 8388608 bytes are lost, because component 0, which has the map, is missing; 'virstor map --orphans' *",
         ]),
     ]
 }

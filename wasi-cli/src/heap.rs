@@ -353,7 +353,12 @@ fn names(heap: &Heap<Disk>) -> String {
 fn nothing_found(heap: &Heap<Disk>) -> Failure {
     let others = virstor_inspect::document::info::Info::new(heap, &[]).other_files;
     let unclaimed: Vec<_> = heap.unclaimed().iter().map(|file| heap.unclaimed_disk(file)).collect();
-    for (file, disk) in heap.unclaimed().iter().zip(&unclaimed) {
+    let has_record = |file: usize| {
+        let has_record = |other: &Stranger| matches!(other, Stranger::OtherSectorSize { .. });
+        heap.strangers().iter().any(|(number, other)| *number == file && has_record(other))
+    };
+    let without = heap.unclaimed().iter().zip(&unclaimed).filter(|(file, _)| !has_record(file.file));
+    for (file, disk) in without {
         if let Some(suggestion) = virstor_inspect::assume::suggest(disk, &unclaimed) {
             crate::assume::note(&heap.files()[file.file].label, &suggestion);
         }

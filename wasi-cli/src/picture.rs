@@ -86,7 +86,7 @@ fn shown(block: Block, colours: bool) -> String {
         Block::Partly => "36",
         Block::Map => "34",
         Block::Free => "2",
-        Block::Hole | Block::Shared => "33",
+        Block::Hole | Block::Shared | Block::Unknown => "33",
         Block::Bad | Block::Beyond => "31",
     };
     let letter = block.letter();

@@ -106,6 +106,13 @@ pub enum Stranger {
         /// How many bytes it has.
         size: u64,
     },
+    /// There is no record where the sector size that was asked for has it, but for another size there is one.
+    OtherSectorSize {
+        /// What was asked for, in bytes.
+        wanted: u32,
+        /// What the record stands there for, in bytes.
+        found: u32,
+    },
     /// It holds records, but none that make a component (by candidate).
     Unfit(usize),
 }
@@ -200,6 +207,11 @@ impl<D: ReadAt + Clone> Heap<D> {
     /// What the map of a volume says; a volume without component 0 has no entries.
     pub fn map_report(&self, volume: usize) -> &MapReport {
         &self.known().maps[volume]
+    }
+
+    /// Whether anything of the map of a volume can be read; if not, which chunks are in use is unknown.
+    pub fn has_map(&self, volume: usize) -> bool {
+        self.volumes()[volume].map_entries() > self.map_report(volume).unreadable
     }
 
     /// How it was looked.
@@ -459,7 +471,8 @@ impl Findings {
                 self.note_unclaimed(number, disk.size(), &regions, &found);
                 if found.is_empty() {
                     let searched = options.scan_len.min(disk.size());
-                    self.strange(number, Stranger::NotVirstor { searched, size: disk.size() });
+                    let nothing = Stranger::NotVirstor { searched, size: disk.size() };
+                    self.strange(number, other_sector_size(file, &regions).unwrap_or(nothing));
                 }
                 for located in found {
                     self.keep(number, file, located);
@@ -528,6 +541,15 @@ impl Findings {
             });
         }
     }
+}
+
+/// What a file of whose records the sector size that was asked for finds none has for another, without a search.
+fn other_sector_size<D: ReadAt>(file: &InputFile<D>, regions: &[Region]) -> Option<Stranger> {
+    let (disk, wanted) = (file.disk.as_ref().ok()?, file.sector_size?);
+    let at_ends = Search { sector_size: None, scan_len: 0 };
+    let found = locate(disk, regions, at_ends, &mut |_, _| ControlFlow::Break(())).ok()?;
+    let found = found.first()?.tasted.sector_size;
+    Some(Stranger::OtherSectorSize { wanted, found })
 }
 
 fn region(partition: &Partition) -> Region {

@@ -24,11 +24,13 @@ pub enum Block {
     Bad,
     /// Entries name chunks here, and there are none.
     Beyond,
+    /// None of the map can be read.
+    Unknown,
 }
 
 impl Block {
     /// All of them, with the letter and what it means.
-    pub const LEGEND: [(Self, char, &'static str); 8] = [
+    pub const LEGEND: [(Self, char, &'static str); 9] = [
         (Self::Map, 'm', "map and its reserve"),
         (Self::Used, '#', "in use"),
         (Self::Partly, '+', "partly in use"),
@@ -37,6 +39,7 @@ impl Block {
         (Self::Shared, '!', "named more than once"),
         (Self::Bad, 'x', "data that cannot be read"),
         (Self::Beyond, '?', "named, and not there"),
+        (Self::Unknown, '~', "unknown without the map"),
     ];
 
     /// Its letter.
@@ -111,6 +114,13 @@ impl Picture {
                 (count, u64::from(here.record.chunk_reserved.get()))
             });
             (index, line_of(&cells, chunks_per_block, chunks, reserved, here.is_some()))
+        });
+        let is_known = heap.has_map(number);
+        let lines = lines.map(|(index, mut line)| {
+            for block in line.iter_mut().filter(|block| !is_known && **block == Block::Free) {
+                *block = Block::Unknown;
+            }
+            (index, line)
         });
         Self { chunks_per_block, lines: lines.collect() }
     }

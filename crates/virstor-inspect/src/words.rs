@@ -152,6 +152,13 @@ pub(crate) fn stranger<D: ReadAt + Clone>(heap: &Heap<D>, stranger: &Stranger) -
         Stranger::NotVirstor { searched, .. } => {
             ("not_virstor", format!("no virstor record in its last {}", counted(*searched, "byte")))
         }
+        Stranger::OtherSectorSize { wanted, found } => (
+            "not_virstor",
+            format!(
+                "no virstor record where sectors of {wanted} bytes, as asked for, have it; \
+                 one stands there for sectors of {found}"
+            ),
+        ),
         Stranger::Unfit(candidate) => {
             let unfit = heap.assembly().unfit.iter().find(|(unfit, _)| unfit == candidate);
             let unfit = unfit.expect("the stranger was made from it").1;

@@ -58,6 +58,10 @@ fn above_notice(finding: &FindingInfo) -> bool {
     finding.severity != "notice"
 }
 
+/// What is left without component 0.
+const WITHOUT_MAP: &str =
+    "Without the map nothing can be exported; 'virstor map --orphans' lists the chunks that hold data.";
+
 fn text(check: &Check) -> String {
     let mut text = String::new();
     for (number, volume) in check.volumes.iter().enumerate() {
@@ -87,6 +91,9 @@ fn findings(check: &Check, volume: Option<usize>) -> String {
             let (severity, message, code) = (finding.severity, &finding.message, finding.code);
             _ = writeln!(text, "  - {severity}: {message} [{code}{hazard}]");
             _ = writeln!(text, "    {}", finding.freebsd);
+            if finding.code == "component-missing" && finding.component == Some(0) {
+                _ = writeln!(text, "    {WITHOUT_MAP}");
+            }
         }
     }
     for more in check.unlisted.iter().filter(|more| more.volume == volume) {

@@ -131,12 +131,19 @@ fn refuse_lost(job: &Job<'_>) -> Result<(), Failure> {
     if job.totals.lost == 0 || job.missing != FillLost::Error {
         return Ok(());
     }
+    // With zeros for all of it the image would hold nothing, and the disks may hold all.
+    let advice = if job.heap.has_map(job.volume) {
+        "--missing zero exports the rest with zeros there"
+    } else {
+        "'virstor map --orphans' lists the chunks that hold data, and what it looks like"
+    };
     Err(Failure::Operation(format!(
-        "{} of {} {} lost, because {}; --missing zero exports the rest with zeros there",
+        "{} of {} {} lost, because {}; {}",
         job.totals.lost,
         counted(job.totals.size, "byte"),
         agreeing(job.totals.lost, "is", "are"),
-        why_lost(job)
+        why_lost(job),
+        advice
     )))
 }
 

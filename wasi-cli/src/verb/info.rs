@@ -100,6 +100,11 @@ fn kernel(kernel: &KernelInfo) -> String {
 
 fn use_of(volume: &VolumeInfo) -> String {
     let (virtual_chunks, allocated) = (volume.virtual_chunks, volume.allocated_chunks);
+    if !volume.has_map() {
+        return format!(
+            "{virtual_chunks} virtual; how many are allocated or free is unknown without the map"
+        );
+    }
     let bytes = human(allocated.saturating_mul(volume.chunk_size));
     let free: u64 = volume.components.iter().map(free).sum();
     let free = counted(free, "physical chunk");
@@ -128,8 +133,8 @@ fn components(volume: &VolumeInfo) -> Vec<Vec<String>> {
             human(component.size),
             component.chunk_count.to_string(),
             component.chunk_reserved.to_string(),
-            component.used_chunks.to_string(),
-            free(component).to_string(),
+            volume.if_mapped(component.used_chunks),
+            volume.if_mapped(free(component)),
             component.flags.join(" "),
             place,
         ]);

@@ -44,7 +44,7 @@ document! {
         pub missing: Missing,
         /// Chunks of the virtual device.
         pub virtual_chunks: u64,
-        /// Those that have a physical chunk.
+        /// Those that have a physical chunk, as far as the map can be read.
         pub allocated_chunks: u64,
         /// Chunks of the components that are there, reserved ones included.
         pub physical_chunks: u64,
@@ -92,7 +92,7 @@ document! {
         pub chunk_next: u32,
         /// Low chunks that are never handed out.
         pub chunk_reserved: u16,
-        /// Chunks that map entries name.
+        /// Chunks that map entries name, as far as the map can be read.
         pub used_chunks: u64,
         /// `allocated`, `current`, and unknown bits as hexadecimal.
         pub flags: Vec<String>,
@@ -242,6 +242,18 @@ impl VolumeInfo {
             problems: volume.problems.iter().map(problem).collect(),
             kernel: KernelInfo::new(heap, volume),
         }
+    }
+
+    /// Whether anything of the map can be read; if not, which chunks are in use is unknown.
+    #[must_use]
+    pub fn has_map(&self) -> bool {
+        self.map.entries > self.map.unreadable_entries
+    }
+
+    /// A number that only the map tells, as people are told it.
+    #[must_use]
+    pub fn if_mapped(&self, number: u64) -> String {
+        if self.has_map() { number.to_string() } else { "unknown".into() }
     }
 
     /// Whether every byte of the volume can be had.

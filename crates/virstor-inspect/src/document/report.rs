@@ -87,7 +87,11 @@ fn put_volume(out: &mut String, volume: &VolumeInfo, totals: &Totals) {
     let facts = [
         format!("Virtual size: {}", exactly(volume.virtual_size)),
         format!("Chunk size: {}; sector size: {} bytes", human(volume.chunk_size), volume.sector_size),
-        format!("Allocated: {} of {}", volume.allocated_chunks, counted(volume.virtual_chunks, "chunk")),
+        format!(
+            "Allocated: {} of {}",
+            volume.if_mapped(volume.allocated_chunks),
+            counted(volume.virtual_chunks, "chunk")
+        ),
         format!("Data: {}", exactly(totals.data)),
         format!("Never written: {}", exactly(totals.hole)),
         format!("Lost: {}", exactly(totals.lost)),
@@ -107,7 +111,7 @@ fn put_volume(out: &mut String, volume: &VolumeInfo, totals: &Totals) {
     for component in &volume.components {
         let ComponentInfo { index, file, place, size, chunk_count, used_chunks, chunk_next, flags, .. } =
             component;
-        let (file, flags) = (code(file), flags.join(", "));
+        let (file, flags, used_chunks) = (code(file), flags.join(", "), volume.if_mapped(*used_chunks));
         _ = writeln!(
             out,
             "| {index} | {file} | {place} | {size} | {chunk_count} | {used_chunks} | {chunk_next} | {flags} |"
