@@ -126,6 +126,25 @@ fn apply(set: &str, status: i32, runtime: Runtime) -> Result<(), Failed> {
     Ok(())
 }
 
+/// A way to tamper with a patch of a saved plan, and what is then said of it.
+type Tampering = (fn(&mut Value), &'static str);
+
+/// All that are tried.
+const TAMPERINGS: [Tampering; 3] = [
+    (
+        |patch| patch["offset"] = (patch["offset"].as_u64().unwrap_or(0) - 512).into(),
+        "does not replace what stands at",
+    ),
+    (|patch| patch["before"] = other_digits(&patch["before"]).into(), "does not replace"),
+    (|patch| patch["before"] = Value::Null, "cannot be done"),
+];
+
+/// Hexadecimal digits of which the first is another.
+fn other_digits(digits: &Value) -> String {
+    let digits = digits.as_str().unwrap_or_default();
+    format!("{}{}", if digits.starts_with('0') { "1" } else { "0" }, &digits[1..])
+}
+
 /// A saved plan does exactly what it says, to the set it was made for and to no other.
 fn saved_plan(runtime: Runtime) -> Result<(), Failed> {
     let place = Place::new("39-crash-two-full");
@@ -135,20 +154,9 @@ fn saved_plan(runtime: Runtime) -> Result<(), Failed> {
     ended(&place.run(runtime, &["repair", "--plan-out", "p.json"]), 8)?;
     // What a plan says that it replaces has to stand there.
     let plan: Value = serde_json::from_slice(&fs::read(place.path().join("p.json"))?)?;
-    let digit = |text: &str| if text.starts_with('0') { "1" } else { "0" };
-    let changes: [fn(&mut Value, &dyn Fn(&str) -> &'static str); 3] = [
-        |patch, _| patch["offset"] = (patch["offset"].as_u64().unwrap_or(0) - 512).into(),
-        |patch, digit| {
-            let before = patch["before"].as_str().unwrap_or_default().to_string();
-            patch["before"] = format!("{}{}", digit(&before), &before[1..]).into();
-        },
-        |patch, _| patch["before"] = Value::Null,
-    ];
-    for (change, wanted) in
-        changes.into_iter().zip(["does not replace what stands at", "does not replace", "cannot be done"])
-    {
+    for (change, wanted) in TAMPERINGS {
         let mut plan = plan.clone();
-        change(&mut plan["steps"][0]["patches"][0], &digit);
+        change(&mut plan["steps"][0]["patches"][0]);
         fs::write(place.path().join("q.json"), plan.to_string())?;
         let run = place.run(runtime, &["repair", "--apply-plan", "q.json"]);
         ended(&run, 8)?;
