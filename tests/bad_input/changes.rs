@@ -613,7 +613,7 @@ fn unread_files() -> Vec<Row> {
             },
             &["repair", "--lossy", "--apply", "c0", "f", "c2"],
             8,
-            &["virstor: f: is a folder, not an image; nothing was changed; *"],
+            &["virstor: f: is a folder; nothing was changed; *"],
         ),
         row(
             "a component that may not be read, repaired",

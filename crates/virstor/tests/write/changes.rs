@@ -19,7 +19,7 @@ use crate::log::{self, header};
 use crate::members::with_spare_disks;
 use crate::model::{Operation, apply, perform as operate, random_operation};
 use crate::on_disk::OnDisk;
-use crate::set::{CHUNK, contents, disks_of, open, small_set, try_open, volume_of};
+use crate::set::{CHUNK, contents, disks_of, open, provider_of, small_set, try_open, volume_of};
 use crate::support::{Heap, Offer, lines, offers};
 
 /// Those of `disks` that carry a record, in the order of their numbers.
@@ -30,8 +30,9 @@ pub(crate) fn members(disks: &[SparseDisk]) -> Vec<SparseDisk> {
     members
 }
 
-fn named<D>(disks: &[D]) -> Vec<(String, &D)> {
-    disks.iter().map(|disk| ("c".to_string(), disk)).collect()
+fn named<D: ReadAt>(disks: &[D]) -> Vec<(String, &D)> {
+    let name = |disk| String::from_utf8(provider_of(disk)).expect("tests give plain names");
+    disks.iter().map(|disk| (name(disk), disk)).collect()
 }
 
 /// Fails unless these are a set that keeps I1 to I10, in which a check finds nothing, and which FreeBSD starts.
@@ -57,7 +58,7 @@ pub(crate) fn assert_usable(disks: &[SparseDisk]) {
 fn starts(disks: &[SparseDisk]) -> bool {
     let mut kernel = Kernel::new(Tunables::default());
     for disk in disks {
-        let provider = Tasted { name: b"c".to_vec(), disk, sector_size: 512 };
+        let provider = Tasted { name: provider_of(disk), disk, sector_size: 512 };
         let outcome = kernel.taste(provider, &mut plain_scanner);
         if !matches!(outcome, Outcome::Attached(_)) {
             return false;
@@ -108,7 +109,8 @@ pub(crate) fn plan(machine: &Machine, count: usize, verb: &Verb) -> Option<Vec<P
         }
         Verb::Rename => return Some(naming::rename(&[set.volume()], b"other").unwrap()),
         Verb::Hardcode => {
-            let names = vec![&b"c"[..]; count];
+            let names: Vec<_> = (0..count).map(|number| format!("c{number}").into_bytes()).collect();
+            let names: Vec<_> = names.iter().map(Vec::as_slice).collect();
             return Some(naming::hardcode(set.volume(), Some(&names)).unwrap());
         }
     };

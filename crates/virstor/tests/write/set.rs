@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use virstor::assemble::{Candidate, Volume, assemble};
+use virstor::format::{RECORD_LEN, Record};
 use virstor::geometry::ComponentIndex;
 use virstor::io::{ReadAt, WriteAt};
 use virstor::locate::{Search, locate};
@@ -23,10 +24,19 @@ pub(crate) fn volume_of(disks: &[impl ReadAt]) -> Volume {
         .iter()
         .map(|disk| {
             let located = locate(disk, &[], search, &mut |_, _| ControlFlow::Continue(())).unwrap().remove(0);
-            Candidate { located, provider: b"c".to_vec(), preferred: false }
+            Candidate { located, provider: provider_of(disk), preferred: false }
         })
         .collect();
     assemble(&candidates).volumes.remove(0)
+}
+
+/// What a disk is called: as its record says, where that ties it to a name.
+pub(crate) fn provider_of(disk: &impl ReadAt) -> Vec<u8> {
+    let mut record = [0; RECORD_LEN];
+    let read = disk.read_at(disk.size() - 512, &mut record).map(|()| Record::decode(&record));
+    let name =
+        read.ok().filter(Record::has_magic).map_or_else(Vec::new, |it| it.hardcoded().bytes().to_vec());
+    if name.is_empty() { b"c".to_vec() } else { name }
 }
 
 /// Opens the one volume that `disks` make, keeping a single page of its map.
