@@ -83,7 +83,7 @@ impl BusyPoll {
         if looking_is_better != is_trial { Way::Look } else { Way::Sleep }
     }
 
-    /// Something was said so long after it began to be waited for, in whichever way.
+    /// The waiting ended so long after it began, in whichever way: something was said, or a clock ran out.
     fn heard(&mut self, after: Duration) {
         if self.was_soon {
             let took = &mut self.took[self.way() as usize];
