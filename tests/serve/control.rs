@@ -12,6 +12,7 @@ use virstor_tests::runtime::{PATIENCE, Run, Runtime};
 
 use crate::places::Place;
 use crate::server::{Server, read_request};
+use crate::survival::reads;
 use crate::tools::Tool;
 use crate::{Outcome, same};
 
@@ -114,6 +115,36 @@ pub(crate) fn full_volumes_grow(runtime: Runtime) -> Outcome {
     same("what was written", lower.iter().all(|it| *it == 1) && upper.iter().all(|it| *it == 2), true)?;
     let gone = Runtime::Native.run(place.path(), &["info", "new2"]);
     same("what was removed is nobody's", gone.status, Some(4))
+}
+
+/// A file that was removed is free for others, whoever is connected: those who found it when they came are told.
+pub(crate) fn removed_files_are_free(runtime: Runtime) -> Outcome {
+    let place = Place::fresh()?;
+    let server =
+        Server::start_json(runtime, &place, &["--write", "--control", "control", "--quiet", "--json"])?;
+    File::create(place.path().join("new"))?.set_len(8 << 20)?;
+    for _ in 0..2 {
+        let added = status(&ctl(runtime, place.path(), &["add", "new"]))?;
+        let last = added["components"].as_array().map_or(0, Vec::len) - 1;
+        let (mut volume, _) = server.choose()?;
+        let (mut component, _) = server.choose_named(&format!("component/{last}"))?;
+        reads(&mut component)?;
+        status(&ctl(runtime, place.path(), &["remove", "new"]))?;
+        component.write_all(&read_request(7, 0, 512))?;
+        let mut answer = [0; 16];
+        component.read_exact(&mut answer)?;
+        same("EIO", &answer[4..8], [0, 0, 0, 5].as_slice())?;
+        reads(&mut volume)?;
+        // Others may have it now, and give it back.
+        let label = Runtime::Native
+            .run(place.path(), &["label", "other", "new", "--chunk-size", "16K", "--size", "1M"]);
+        same("label", label.status, Some(0)).map_err(|error| format!("{error:?}: {}", label.stderr))?;
+        let clear = Runtime::Native.run(place.path(), &["clear", "new"]);
+        same("clear", clear.status, Some(0))?;
+    }
+    status(&ctl(runtime, place.path(), &["stop"]))?;
+    same("it ends", server.wait()?.0.code(), Some(0))?;
+    place.check(&[])
 }
 
 /// A writer under load does not notice that components come and go.

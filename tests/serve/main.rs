@@ -80,6 +80,7 @@ fn main() {
         add("a_full_volume_grows_while_clients_wait", &[Tool::Python], control::full_volumes_grow);
         add("waiting_clients_that_die_make_room", &[], control::waiting_clients_die);
         add("ctl_says_when_nobody_serves", &[], control::nobody);
+        add("what_was_removed_is_free_for_others", &[], control::removed_files_are_free);
         add("components_come_and_go_under_load", &[Tool::Python], control::changes_are_atomic);
         add("nbdcopy_goes_in_out_and_across", &[Tool::Nbdcopy], interop::nbdcopy);
         add("qemu_io_finds_its_patterns", &[Tool::QemuIo], interop::qemu_io);

@@ -60,12 +60,19 @@ impl Server {
     /// A connection whose client has chosen the default export in the shortest way there is
     /// (`NBD_OPT_EXPORT_NAME`), and the size it was told.
     pub(crate) fn choose(&self) -> Result<(TcpStream, u64), Failed> {
+        self.choose_named("")
+    }
+
+    /// As [`choose`](Self::choose), of an export by its name.
+    pub(crate) fn choose_named(&self, name: &str) -> Result<(TcpStream, u64), Failed> {
         let mut stream = self.connect()?;
         let mut greeting = [0; 18];
         stream.read_exact(&mut greeting)?;
-        // Fixed newstyle, no zeros; then the option and an empty name.
+        // Fixed newstyle, no zeros; then the option and the name.
         stream.write_all(&[0, 0, 0, 3])?;
-        stream.write_all(b"IHAVEOPT\0\0\0\x01\0\0\0\0")?;
+        stream.write_all(b"IHAVEOPT\0\0\0\x01")?;
+        stream.write_all(&u32::try_from(name.len())?.to_be_bytes())?;
+        stream.write_all(name.as_bytes())?;
         let mut answer = [0; 10];
         stream.read_exact(&mut answer)?;
         Ok((stream, u64::from_be_bytes(*answer.first_chunk().expect("it has ten bytes"))))

@@ -3,6 +3,7 @@
 use std::fs::{OpenOptions, TryLockError};
 use std::io::{self, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use virstor::io::{IoError, ReadAt, WriteAt};
@@ -21,6 +22,9 @@ pub(crate) trait Medium: WriteAt + Send + Sync {
         _ = (offset, len);
         Ok(())
     }
+
+    /// Leaves it to others: it is not locked any more, and whoever still has it is told so.
+    fn give_up(&self) {}
 }
 
 /// A file that is read and written as a disk, by this program alone as far as the host can see to that. Clones share
@@ -37,6 +41,7 @@ struct Opened {
     /// What the host said when it failed to make bytes durable. It may have forgotten them since, and would say
     /// that all is well when it is asked again.
     lost: Mutex<Option<String>>,
+    given_up: AtomicBool,
 }
 
 /// Zeros up to this length are written, longer ones punched: a hole costs the host's bookkeeping.
@@ -66,12 +71,19 @@ impl WritableDisk {
         let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
         let size = file.seek(SeekFrom::End(0)).map_err(|error| host_reason(&error))?;
         let file = HostFile::for_writing(file, path);
-        Ok(Self(Arc::new(Opened { file, size, is_file, lost: Mutex::default() })))
+        Ok(Self(Arc::new(Opened {
+            file,
+            size,
+            is_file,
+            lost: Mutex::default(),
+            given_up: AtomicBool::default(),
+        })))
     }
 
     /// Checks that there still is what was opened: a write would make a file that shrank long again, with zeros
     /// where its bytes were.
     fn check(&self) -> Result<(), String> {
+        self.check_kept()?;
         if !self.0.is_file {
             return Ok(());
         }
@@ -84,6 +96,14 @@ impl WritableDisk {
             return Err("the file was deleted".into());
         }
         Ok(())
+    }
+
+    fn check_kept(&self) -> Result<(), String> {
+        if self.0.given_up.load(Ordering::SeqCst) {
+            Err("it was removed from the volume".into())
+        } else {
+            Ok(())
+        }
     }
 
     fn check_write(&self, offset: u64, len: u64) -> Result<(), IoError> {
@@ -109,6 +129,7 @@ impl ReadAt for WritableDisk {
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), IoError> {
+        self.check_kept().map_err(|reason| IoError::new(offset, buf.len(), reason))?;
         self.0.file.read_exact_at(offset, buf).map_err(|error| read_error(&error, offset, buf.len()))
     }
 }
@@ -157,6 +178,12 @@ impl Medium for WritableDisk {
         // A hint: a file system without holes keeps the bytes.
         self.punch(offset, len);
         Ok(())
+    }
+
+    fn give_up(&self) {
+        self.0.given_up.store(true, Ordering::SeqCst);
+        // One that cannot be unlocked is when the last client is gone that has it.
+        _ = self.0.file.as_std().unlock();
     }
 }
 

@@ -2,6 +2,7 @@
 #![cfg_attr(target_env = "p1", allow(dead_code, reason = "without sockets nobody can control a server"))]
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use nbd_proto::ReadReply;
 use virstor::geometry::ComponentIndex;
@@ -81,6 +82,15 @@ impl Component {
     /// As [`write_at`](Self::write_at).
     pub(crate) fn flush(&self) -> Result<(), Fault> {
         self.writable()?.flush().map_err(|error| self.fault(error))
+    }
+
+    /// Leaves its disk to others, unless one of `others` lies on it, too.
+    pub(crate) fn give_up(&self, others: &[Arc<Component>]) {
+        let medium = |component: &Self| component.writable().map(|disk| Arc::clone(disk.disk())).ok();
+        let Some(mine) = medium(self) else { return };
+        if !others.iter().filter_map(|other| medium(other)).any(|other| Arc::ptr_eq(&mine, &other)) {
+            mine.give_up();
+        }
     }
 
     fn writable(&self) -> Result<&WritableComponent, Fault> {

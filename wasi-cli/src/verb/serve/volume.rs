@@ -131,7 +131,10 @@ impl Volume {
         };
         writer.remove_components(drop)?;
         let mut components = self.components.write().unwrap_or_else(PoisonError::into_inner);
-        let stay = std::mem::take(&mut *components).into_values().filter(|it| !drop.contains(&it.index));
+        let (go, stay): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut *components).into_values().partition(|it| drop.contains(&it.index));
+        // Clients that found them when they came have them still, and may stay for long.
+        go.iter().for_each(|component| component.give_up(&stay));
         // Those that get another number hold nothing, so nobody has looked them up.
         let renumbered = (0..).map(ComponentIndex).zip(stay);
         *components =
