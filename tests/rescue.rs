@@ -407,7 +407,7 @@ fn what_cannot_be_a_set_is_not_assumed_to_be_one() {
     let made =
         |disks: &[Option<&SparseDisk>], assumption: &Assumption| records(disks, assumption).map(|_| ());
     assert_eq!(made(&[], &assumption), Err(AssumeError::Count(0)));
-    assert_eq!(made(&[None, Some(&empty)], &assumption), Err(AssumeError::Count(2)));
+    assert_eq!(made(&[None, Some(&empty)], &assumption), Err(AssumeError::NoFirst));
     assert_eq!(made(&[Some(&empty)], &assumption), Err(AssumeError::NoMap));
     assert_eq!(made(&[Some(&noise)], &assumption), Err(AssumeError::NoMap));
     assert_eq!(made(&[Some(&empty), Some(&small)], &assumption), Err(AssumeError::TooSmall(1)));
