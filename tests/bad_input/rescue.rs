@@ -91,6 +91,14 @@ fn specimens() -> Vec<Row> {
             16,
             &["virstor: --json and a backup cannot both go to stdout"],
         ),
+        row(
+            "a backup of a part of the set on stdout",
+            trio,
+            &["backup-map", "-o", "-", "c0", "c2"],
+            0,
+            &["virstor: note: not in the backup: component 1 of 3, which is not here"],
+        )
+        .prints("virstor specimen"),
         row("a backup on stdout", trio, &["backup-map", "-o", "-", "c0", "c1", "c2"], 0, &[])
             .prints("virstor specimen"),
         row("a backup", trio, &["backup-map", "-o", "b", "c0", "c1", "c2"], 0, &[])

@@ -129,7 +129,7 @@ fn shortened(name: &[u8]) -> Vec<u8> {
 }
 
 /// The largest sector a record is looked for in: the end of every disk is read this far.
-const TAIL: u64 = SECTOR_SIZES[SECTOR_SIZES.len() - 1] as u64;
+pub(crate) const TAIL: u64 = SECTOR_SIZES[SECTOR_SIZES.len() - 1] as u64;
 
 /// What of a file goes in.
 #[derive(Debug, Default)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 use std::sync::OnceLock;
 
+use crate::collect::TAIL;
 use virstor::assemble::{Assembly, Candidate, Volume, assemble};
 use virstor::check::{Finding, Hearers, Orphan, Report, Subject, check, deep};
 use virstor::format::Name;
@@ -230,7 +231,7 @@ impl<D: ReadAt + Clone> Heap<D> {
         let ends_unread = |unclaimed: &Unclaimed| {
             let end = unclaimed.start + unclaimed.len;
             let disk = self.files[unclaimed.file].disk.as_ref();
-            let last = end.saturating_sub(LARGEST_SECTOR).max(unclaimed.start)..end;
+            let last = end.saturating_sub(TAIL).max(unclaimed.start)..end;
             disk.is_ok_and(|disk| disk.unreadable(last).is_some())
         };
         self.strangers.iter().any(unreadable) || self.unclaimed.iter().any(ends_unread)
@@ -426,9 +427,6 @@ struct Offer {
 
 /// The sector size of a file that nothing tells about.
 const USUAL_SECTOR_SIZE: u32 = 512;
-
-/// A record stands at most so many bytes before the end.
-const LARGEST_SECTOR: u64 = 64 << 10;
 
 /// Most places of one file that are looked at for a lost record; a partition table can be made to list any number.
 const MOST_UNCLAIMED: usize = 256;

@@ -41,6 +41,7 @@ struct Opened {
     /// What the host said when it failed to make bytes durable. It may have forgotten them since, and would say
     /// that all is well when it is asked again.
     lost: Mutex<Option<String>>,
+    /// Whether it was left to others.
     given_up: AtomicBool,
 }
 

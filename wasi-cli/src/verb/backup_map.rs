@@ -34,6 +34,7 @@ pub(crate) fn run(args: &BackupMapArgs) -> Result<Status, Failure> {
     if is_stdout {
         let made = to_stdout(|sink| back_up(&heap, volume, sink, &mut of_stages(args.output)))?;
         heap::note_unreadable(&heap, args.output);
+        note_missing(&heap, volume, args.output);
         return Ok(status(&made));
     }
     let target = NewFile::create(&args.out, args.force, &args.input)?;

@@ -132,7 +132,7 @@ fn refuse_lost(job: &Job<'_>) -> Result<(), Failure> {
         return Ok(());
     }
     // With zeros for all of it the image would hold nothing, and the disks may hold all.
-    let advice = if job.heap.has_map(job.volume) {
+    let advice = if job.totals.lost < job.totals.size || job.heap.has_map(job.volume) {
         "--missing zero exports the rest with zeros there"
     } else {
         "'virstor map --orphans' lists the chunks that hold data, and what it looks like"

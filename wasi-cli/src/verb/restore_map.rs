@@ -20,12 +20,12 @@ use crate::output::{self, shown};
 pub(crate) fn run(args: &RestoreMapArgs) -> Result<Status, Failure> {
     change::refuse_twice(&args.input)?;
     let backup = heap::open_backup(&args.backup)?;
-    let set = heap::open_to_change(&args.input, args.output, args.apply)?;
+    let apply = args.apply && !args.dry_run;
+    let set = heap::open_to_change(&args.input, args.output, apply)?;
     let failed =
         |error| Failure::Operation(format!("{}: the backup {}", shown(&args.backup), reason(&set, &error)));
     let restoration = restoration(&backup, 0, &set).map_err(failed)?;
     let mut undo_log = None;
-    let apply = args.apply && !args.dry_run;
     if apply && !restoration.patches.is_empty() {
         if restoration.dropped > 0 && !args.lossy {
             return Err(Failure::Operation(format!(

@@ -123,9 +123,9 @@ pub(crate) fn own_chunks<D: ReadAt>(volume: &Volume, disk: &D, order: ByteOrder)
 
 /// The disk that has to be the component `missing`, as none other is missing and no other disk is left.
 ///
-/// Nothing on the disk says so. It has to be the only disk without a record, no disk may be unread, no other volume may wait for one, and
-/// all that the map names has to lie before its last sector. A component that nothing names is not looked for: any
-/// disk would do.
+/// Nothing on the disk says so. It has to be the only disk without a record, no disk may be unread, no other volume may
+/// wait for one, and all that the map names has to lie before its last sector. A component that nothing names is not
+/// looked for: any disk would do.
 pub(super) fn by_elimination<D: ReadAt>(
     subject: &Subject<'_, D>,
     pass: &MapPass,

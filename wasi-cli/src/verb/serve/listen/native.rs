@@ -4,6 +4,8 @@ use std::thread;
 
 use super::*;
 use crate::failure::host_reason;
+#[cfg(unix)]
+use crate::output::shown;
 use crate::verb::serve::control::INTERVAL;
 use crate::verb::serve::network::{Policy, addresses, announce, cannot_listen, uri};
 use crate::verb::serve::socket::Listener;
@@ -168,7 +170,7 @@ mod unix {
                 }
                 _ => host_reason(&error),
             };
-            Failure::Operation(format!("cannot listen on {}: {reason}", path.display()))
+            Failure::Operation(format!("cannot listen on {}: {reason}", shown(path)))
         })?;
         listeners.push(Listener::Unix(listener));
         listening.push(uri_of(path));
